@@ -1,0 +1,157 @@
+"""What every generator is: numbered layers, a state that crosses a cut, statistics of its prior."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class LayerState:
+    """Everything that crosses a cut between two layers of a generator, for a batch of B images.
+
+    Attributes:
+        h: activation (B, C, H, W) that enters the next layer; ``None`` before the first layer of a
+            generator that grows from a constant.
+        ws: style codes (B, num_ws, w_dim), one per style input; ``None`` where there are none.
+        noise: the noise maps still to come and those used, each (1 or B, 1, H, W); empty if none.
+        rgb: running image (B, 3, H, W) of generators with an RGB skip, else ``None``.
+    """
+
+    h: Tensor | None = None
+    ws: Tensor | None = None
+    noise: tuple[Tensor, ...] = ()
+    rgb: Tensor | None = None
+
+    def map(self, fn: Callable[[Tensor], Tensor]) -> LayerState:
+        """The state with ``fn`` applied to every tensor in it."""
+        return LayerState(
+            h=None if self.h is None else fn(self.h),
+            ws=None if self.ws is None else fn(self.ws),
+            noise=tuple(fn(n) for n in self.noise),
+            rgb=None if self.rgb is None else fn(self.rgb),
+        )
+
+
+@dataclass(frozen=True)
+class LayerStatistics:
+    """How the input of one layer varies over the generator's own samples.
+
+    ``std[c]^2 = mean over positions of Var over samples of h[c, position]``, shape (C, 1, 1). It is
+    the unit of length at that layer: radii and step sizes are multiples of it.
+    """
+
+    std: Tensor
+
+
+class Generator(nn.Module, ABC):
+    r"""A pre-trained generator ``G = G_L ∘ … ∘ G_1`` that can be cut between any two layers.
+
+    The latent code ``z`` (B, \*latent_shape) is whitened: the prior is close to a standard Gaussian,
+    and ``z = 0`` is the generator's mean. Weights never take gradients; use is free of mode flags:
+    what a call computes depends on its arguments alone.
+
+    >>> from interlayer.generators import ToyGenerator
+    >>> G = ToyGenerator()
+    >>> state = G.start(G.sample([0]))
+    >>> cut = G.run(state, 0, 2)
+    >>> torch.equal(G.image(G.run(cut, 2, G.num_layers)), G.image(G.run(state, 0, G.num_layers)))
+    True
+    """
+
+    name: str
+    num_layers: int
+    resolution: int
+    latent_shape: tuple[int, ...]
+
+    @abstractmethod
+    def sample(self, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
+        r"""Whitened latent codes (B, \*latent_shape) of the prior, one per seed.
+
+        Args:
+            seeds: one integer per image; an image depends on its own seed only.
+            truncation: ψ in [0, 1]; pulls each code towards the mean, 0 gives the mean itself.
+        """
+
+    @abstractmethod
+    def start(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> LayerState:
+        """The state before layer 0 for whitened codes ``z``; ``noise`` replaces the fixed maps."""
+
+    @abstractmethod
+    def layer(self, index: int, state: LayerState) -> LayerState:
+        """The state after layer ``index``, given the state before it."""
+
+    def run(self, state: LayerState, start: int, stop: int) -> LayerState:
+        """Push a state through layers ``start`` to ``stop - 1``: ``G_stop ∘ … ∘ G_(start+1)``.
+
+        Raises:
+            ValueError: unless ``0 <= start <= stop <= num_layers``.
+        """
+        if not 0 <= start <= stop <= self.num_layers:
+            raise ValueError(
+                f"layers {start} to {stop} are not within 0 to {self.num_layers} of {self.name}"
+            )
+        for index in range(start, stop):
+            state = self.layer(index, state)
+        return state
+
+    def image(self, state: LayerState) -> Tensor:
+        """The image (B, 3, H, W) of a state after the last layer; [0, 1] up to overshoot."""
+        final = state.h if state.rgb is None else state.rgb
+        assert final is not None
+        return (final + 1) / 2
+
+    def forward(self, z: Tensor) -> Tensor:
+        """``G(z)`` as an image (B, 3, H, W), clipped to [0, 1]."""
+        return self.image(self.run(self.start(z), 0, self.num_layers)).clamp(0, 1)
+
+    def statistics(self, layer: int) -> LayerStatistics:
+        """Statistics of the input of ``layer`` (1 to num_layers - 1), computed once and kept.
+
+        They are measured on 16 samples of the prior with fixed seeds.
+        """
+        if not 1 <= layer < self.num_layers:
+            raise ValueError(f"layer {layer} of {self.name} has no input activation to measure")
+        if layer not in self._statistics:
+            self._statistics = measure_statistics(self)
+        return self._statistics[layer]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._statistics: dict[int, LayerStatistics] = {}
+
+
+def gaussian_by_seed(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
+    r"""Standard Gaussian draws (B, \*shape), row i from seed i alone (CPU, float32).
+
+    >>> pair = gaussian_by_seed([3, 4], (2, 2))
+    >>> torch.equal(pair[1:], gaussian_by_seed([4], (2, 2)))
+    True
+    """
+    rows = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
+    return torch.stack(rows)
+
+
+@torch.no_grad()
+def measure_statistics(generator: Generator, samples: int = 16) -> dict[int, LayerStatistics]:
+    """Per-layer statistics over ``samples`` draws of the prior (seeds 0, 1, …), one at a time."""
+    total: dict[int, Tensor] = {}
+    squares: dict[int, Tensor] = {}
+    for seed in range(samples):
+        state = generator.start(generator.sample([seed]))
+        for layer in range(1, generator.num_layers):
+            state = generator.layer(layer - 1, state)
+            assert state.h is not None
+            h = state.h[0].double()
+            total[layer] = total.get(layer, 0) + h
+            squares[layer] = squares.get(layer, 0) + h.square()
+    statistics = {}
+    for layer, mean in total.items():
+        variance = (squares[layer] - mean.square() / samples).clamp_min(0) / (samples - 1)
+        std = variance.flatten(1).mean(1).sqrt().float()
+        statistics[layer] = LayerStatistics(std=std.clamp_min(1e-6).reshape(-1, 1, 1))
+    return statistics
