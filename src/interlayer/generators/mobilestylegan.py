@@ -14,23 +14,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from interlayer.generators.base import Generator, LayerState, LayerStatistics, gaussian_by_seed
+from interlayer.generators.base import LayerState
+from interlayer.generators.layout import Shape, compare_shapes, linear_shapes
+from interlayer.generators.styles import StyleGenerator, normalise
 
 MAPPING_DEPTH = 8
-MEAN_SAMPLES = 10_000
 
 
-class MobileStyleGAN(Generator):
+class MobileStyleGAN(StyleGenerator):
     """The generator, built from the tensors of one weights file (see `tensors_from_ir`).
 
-    ``z`` is PULSE's whitened style space: ``w = lrelu_0.2(std * z + mean)`` with mean and standard
-    deviation of ``lrelu_5(w)`` over mapped Gaussians, one code for each of the 23 style inputs.
+    ``z`` (B, 23, 512) is the whitened style space of `StyleGenerator`.
 
     Args:
         tensors: weights by name.
         name: what the generator is called in results.
 
-    Reference: Belousov, MobileStyleGAN, arXiv 2104.04767; Menon et al., PULSE, arXiv 2003.03808.
+    Reference: Belousov, MobileStyleGAN, arXiv 2104.04767.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], name: str = "faces") -> None:
@@ -41,49 +41,14 @@ class MobileStyleGAN(Generator):
         self.num_ws = 1 + 3 * self.depth + 1
         self.resolution = tensors["constant"].shape[-1] * 2 ** (self.depth + 1)
         self.latent_shape = (self.num_ws, tensors["mapping.0.weight"].shape[1])
-        for key, value in tensors.items():
-            if not key.startswith("statistics."):
-                self.register_buffer(key.replace(".", "_"), value)
-        self._statistics = {
-            int(key.split(".")[1]): LayerStatistics(std=value)
-            for key, value in tensors.items()
-            if key.startswith("statistics.")
-        }
+        self.z_dim = self.latent_shape[1]
+        self.hold(tensors)
         if "latent.mean" not in tensors:
-            self._measure_latent()
-
-    def _get(self, key: str) -> Tensor:
-        return getattr(self, key.replace(".", "_"))
-
-    @torch.no_grad()
-    def _measure_latent(self) -> None:
-        """Mean and standard deviation of the style code before its last activation."""
-        pairs = gaussian_by_seed([0], (MEAN_SAMPLES, self.latent_shape[1]))[0]
-        before = F.leaky_relu(self.mapping(pairs), 5.0)
-        self.register_buffer("latent_mean", before.mean(0))
-        self.register_buffer("latent_std", before.std(0))
+            self.measure_latent()
 
     def mapping(self, gaussian: Tensor) -> Tensor:
         """Style codes w (B, w_dim) of Gaussian latents (B, w_dim)."""
-        w = gaussian * (gaussian.square().mean(-1, keepdim=True) + 1e-8).rsqrt()
-        for i in range(MAPPING_DEPTH):
-            w = F.linear(w, self._get(f"mapping.{i}.weight"), self._get(f"mapping.{i}.bias"))
-            w = F.leaky_relu(w, 0.2) * 2**0.5
-        return w
-
-    def whiten(self, ws: Tensor) -> Tensor:
-        """Latent codes z of style codes w, elementwise; the inverse of `styles`."""
-        return (F.leaky_relu(ws, 5.0) - self._get("latent.mean")) / self._get("latent.std")
-
-    def styles(self, z: Tensor) -> Tensor:
-        """Style codes ``w = lrelu_0.2(std * z + mean)``."""
-        return F.leaky_relu(self._get("latent.std") * z + self._get("latent.mean"), 0.2)
-
-    def sample(self, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
-        """Whitened W+ codes (B, 23, 512) of mapped Gaussians, the same w at every style input."""
-        gaussian = gaussian_by_seed(seeds, self.latent_shape[1:])
-        z = self.whiten(self.mapping(gaussian.to(self._get("latent.mean").device)))
-        return (truncation * z)[:, None].expand(-1, self.num_ws, -1).contiguous()
+        return self.fully_connected(normalise(gaussian), MAPPING_DEPTH)
 
     def start(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> LayerState:
         """The state before layer 0; ``noise`` replaces the 15 fixed maps (1 or B, 1, H, W)."""
@@ -129,6 +94,44 @@ class MobileStyleGAN(Generator):
         assert state.h is not None
         h = state.h * self._scale(state, "rgb", self.num_ws - 1)
         return inverse_haar(F.conv2d(h, self._get("rgb.weight"), self._get("rgb.bias")))
+
+
+def check_shapes(shapes: Mapping[str, Shape]) -> None:
+    """Refuse tensors that are not those of a `MobileStyleGAN`; the first wrong one is named.
+
+    Raises:
+        InputError: if one is missing, unknown or of the wrong shape.
+    """
+    (w_dim,) = shapes.get("mapping.0.bias", (0,))[:1] or (0,)
+    widths = [shapes.get("0.bias", (0,))]
+    while f"{len(widths)}.conv2.bias" in shapes:
+        widths.append(shapes[f"{len(widths)}.conv2.bias"])
+    expected, optional = expected_shapes([sum(width) for width in widths], w_dim)
+    compare_shapes(shapes, expected, optional)
+
+
+def expected_shapes(
+    widths: Sequence[int], w_dim: int
+) -> tuple[dict[str, Shape], dict[str, Shape]]:
+    """Tensors that must and may be there, for the widths of layer 0 and of the doubling blocks."""
+    shapes: dict[str, Shape] = {"constant": (1, widths[0], 4, 4), "noise.0": (1, 1, 4, 4)}
+    shapes |= {"0.weight": (widths[0], widths[0], 3, 3), "0.bias": (widths[0],)}
+    shapes |= linear_shapes("0.style", w_dim, widths[0])
+    optional: dict[str, Shape] = {"latent.mean": (w_dim,), "latent.std": (w_dim,)}
+    for i in range(MAPPING_DEPTH):
+        shapes |= linear_shapes(f"mapping.{i}", w_dim, w_dim)
+    for i, (before, width) in enumerate(zip(widths[:-1], widths[1:], strict=True), start=1):
+        shapes |= linear_shapes(f"{i}.up.style", w_dim, before)
+        for j, inputs in ((1, before // 4), (2, width)):
+            shapes |= linear_shapes(f"{i}.conv{j}.style", w_dim, inputs)
+            shapes[f"{i}.conv{j}.depthwise"] = (inputs, 1, 3, 3)
+            shapes[f"{i}.conv{j}.pointwise"] = (width, inputs, 1, 1)
+            shapes[f"{i}.conv{j}.bias"] = (width,)
+            shapes[f"noise.{2 * i + j - 2}"] = (1, 1, 4 * 2**i, 4 * 2**i)
+    for i, width in enumerate(widths, start=1):
+        optional[f"statistics.{i}"] = (width, 1, 1)
+    shapes |= {"rgb.weight": (12, widths[-1], 1, 1), "rgb.bias": (12,)}
+    return shapes | linear_shapes("rgb.style", w_dim, widths[-1]), optional
 
 
 def inverse_haar(h: Tensor) -> Tensor:

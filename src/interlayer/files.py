@@ -1,0 +1,81 @@
+"""Writing files so that a reader finds the old one or the new one, never a half."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from interlayer.errors import InputError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path``, moved onto it on success and removed on any exception.
+
+    The name has the same suffix and starts with a dot. A ``path`` that exists keeps its content
+    until the block has ended, and for good when the block raises (Ctrl-C included).
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "note.txt") as temporary:
+    ...         _ = temporary.write_text("done")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['note.txt']
+    """
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` (UTF-8) to ``path`` through `replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def writable_folder(path: Path) -> Path:
+    """Make the folder ``path`` with its parents, prove that a file can be made in it, return it.
+
+    Raises:
+        InputError: if the folder cannot be made, is not a folder, or takes no files.
+
+    >>> writable_folder(Path("/dev/null/pictures"))
+    Traceback (most recent call last):
+    ...
+    interlayer.errors.InputError: cannot write to /dev/null/pictures: Not a directory; choose ...
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        reason = "it is not a folder" if path.is_file() else error.strerror or str(error)
+        raise InputError(f"cannot write to {path}: {reason}; choose another folder") from None
+    return path
+
+
+@contextmanager
+def alone_in(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of ``folder``, calling ``on_wait`` once if another process has it.
+
+    The system frees the lock when its process dies, however it dies.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        on_wait()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,217 @@
+"""StyleGAN2 (arXiv 1912.04958) in plain PyTorch, for inference and for optimising its inputs.
+
+Written from the paper. A checkpoint's gains are folded into its weights when it is read, styles
+scale activations rather than weights (see `modulation`), and weights are frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from interlayer.errors import InputError
+from interlayer.generators import modulation
+from interlayer.generators.base import LayerState, gaussian_by_seed
+from interlayer.generators.layout import Layout
+from interlayer.generators.styles import StyleGenerator, normalise
+
+ROOT_HALF = 0.5**0.5
+ROOT_TWO = 2**0.5
+
+
+class StyleGAN2(StyleGenerator):
+    r"""The generator, built from tensors by our names (see `Layout.shapes`).
+
+    Layer ``i`` is one resolution block, 4·2^i px: the constant and one convolution at layer 0, an
+    up-convolution and a convolution after it, each with what the block adds to the image. A cut
+    between them carries the activation and the running image, which is all that the next block
+    reads. A cut inside a block would carry the same activation one convolution earlier, at the
+    same size: a search over layers gains nothing from it.
+
+    ``z`` (B, num_ws, w_dim) is the whitened style space of `StyleGenerator`: there are two style inputs
+    a block, the last of them shared with the next block's first, so ``num_ws = 2 log2(resolution) - 2``.
+
+    Args:
+        tensors: weights by name, in the layout that `Layout.infer` finds in them.
+        conv_clamp: bound on the absolute value of activations and image terms, if any.
+        label: the class to draw, for class-conditional weights.
+        precision: type of the activations, ``torch.float32`` or ``torch.bfloat16``. Styles and the
+            image stay in float32.
+        name: what the generator is called in results.
+
+    Raises:
+        InputError: if tensors are missing, unknown or of the wrong shape, or a class is not given
+            or does not exist.
+
+    Reference: Karras et al., Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020.
+
+    >>> from interlayer.generators.layout import Layout
+    >>> layout = Layout(channels=(8, 8, 4), z_dim=8, mapping=(8, 8))
+    >>> G = StyleGAN2(layout.random_tensors(seed=0))
+    >>> G(G.sample([0])).shape
+    torch.Size([1, 3, 16, 16])
+    """
+
+    def __init__(
+        self,
+        tensors: Mapping[str, Tensor],
+        *,
+        conv_clamp: float | None = None,
+        label: int | None = None,
+        precision: torch.dtype = torch.float32,
+        name: str = "stylegan2",
+    ) -> None:
+        super().__init__()
+        self.layout = Layout.infer({key: tuple(value.shape) for key, value in tensors.items()})
+        self.name, self.conv_clamp, self.precision = name, conv_clamp, precision
+        self.resolution, self.num_layers = self.layout.resolution, len(self.layout.channels)
+        self.num_ws, self.z_dim = 2 * self.num_layers, self.layout.z_dim
+        self.latent_shape = (self.num_ws, self.layout.w_dim)
+        self.label = check_label(label, self.layout.num_classes)
+        self.hold({key: value.detach().clone() for key, value in tensors.items()})
+        self.register_buffer("blur", modulation.binomial_filter())
+        self._prepare_convolutions()
+        if "mapping.mean" not in tensors:
+            self.register_buffer("mapping_mean", self._mean_style())
+        if "latent.mean" not in tensors:
+            self.measure_latent()
+
+    def _prepare_convolutions(self) -> None:
+        """Sums of squares for demodulation; kernels in the precision and memory order of their use."""
+        for i in range(self.num_layers):
+            for conv in self.layout.convolutions(i):
+                weight = self._get(f"{conv}.weight")
+                self.register_buffer(f"{conv}.squares".replace(".", "_"), weight.square().sum((2, 3)))
+                if conv.endswith("conv0"):
+                    merged = modulation.doubles_merged(4 * 2**i)
+                    weight = modulation.merge_blur(weight) if merged else weight.transpose(0, 1)
+                kernel = weight.to(self.precision).contiguous(memory_format=torch.channels_last)
+                self.register_buffer(f"{conv}.weight".replace(".", "_"), kernel)
+
+    @torch.no_grad()
+    def _mean_style(self) -> Tensor:
+        return self.mapping(gaussian_by_seed([0], (10_000, self.z_dim))[0]).mean(0)
+
+    def mapping(self, gaussian: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Style codes w (B, w_dim) of Gaussian latents (B, z_dim).
+
+        ``condition`` (B, num_classes) replaces the one-hot vector of the generator's own class.
+        """
+        w = normalise(gaussian)
+        if self.layout.num_classes:
+            if condition is None:
+                classes = torch.full((len(w),), self.label or 0, device=w.device)
+                condition = F.one_hot(classes, self.layout.num_classes).to(w.dtype)
+            embedding = F.linear(
+                condition, self._get("mapping.embed.weight"), self._get("mapping.embed.bias")
+            )
+            w = torch.cat([w, normalise(embedding)], 1)
+        return self.fully_connected(w, len(self.layout.mapping))
+
+    def truncate(self, w: Tensor, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
+        """Style codes (B, num_ws, w_dim): ``mean + psi (w - mean)``, for the first ``cutoff`` inputs.
+
+        This is the truncation that published samples use; `sample` truncates the whitened code.
+        """
+        ws = w[:, None].expand(-1, self.num_ws, -1)
+        cutoff = self.num_ws if cutoff is None else cutoff
+        mean = self._get("mapping.mean")
+        return torch.cat([mean + psi * (ws[:, :cutoff] - mean), ws[:, cutoff:]], 1)
+
+    def noise_maps(
+        self, mode: Literal["const", "random", "none"] = "const", seeds: Sequence[int] = ()
+    ) -> tuple[Tensor, ...]:
+        """Noise maps to `start` from, two a block: the checkpoint's, drawn by seed, or zeros.
+
+        Maps (1 or B, 1, H, W) are of unit variance; the weights hold their strengths.
+        """
+        if not self.layout.noise:
+            return ()
+        names = [c for i in range(self.num_layers) for c in self.layout.convolutions(i)]
+        fixed = tuple(self._get(f"{name}.noise") for name in names)
+        if mode == "const":
+            return fixed
+        if mode == "none":
+            return tuple(torch.zeros_like(n) for n in fixed)
+        values = gaussian_by_seed(seeds, (sum(n.numel() for n in fixed),)).to(fixed[0])
+        parts = values.split([n.numel() for n in fixed], 1)
+        return tuple(p.reshape(-1, *n.shape[1:]) for p, n in zip(parts, fixed, strict=True))
+
+    def start(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> LayerState:
+        """The state before layer 0; ``noise`` replaces the fixed maps, one for each convolution."""
+        return self.start_from_styles(self.styles(z), noise)
+
+    def start_from_styles(self, ws: Tensor, noise: Sequence[Tensor] | None = None) -> LayerState:
+        """The state before layer 0 for style codes (B, num_ws, w_dim)."""
+        return LayerState(ws=ws, noise=self.noise_maps() if noise is None else tuple(noise))
+
+    def layer(self, index: int, state: LayerState) -> LayerState:
+        """One resolution block and its part of the image."""
+        assert state.ws is not None
+        output = self.layout.output
+        gain = ROOT_HALF if output == "resnet" and index else 1.0
+        h = self._get("constant").expand(len(state.ws), -1, -1, -1) if index == 0 else state.h
+        assert h is not None
+        h = before = h.to(self.precision, memory_format=torch.channels_last)
+        for conv in self.layout.convolutions(index):
+            h = self._convolution(h, conv, state, gain)
+        if output == "resnet" and index:
+            h = h + self._shortcut(before, index)
+        rgb = None if state.rgb is None else modulation.double(state.rgb, self._get("blur"))
+        if output == "skip" or index == self.num_layers - 1:
+            term = self._to_rgb(h, index, state.ws[:, 2 * index + 1])
+            rgb = term if rgb is None else rgb + term
+        return LayerState(h=h, ws=state.ws, noise=state.noise, rgb=rgb)
+
+    def _scale(self, prefix: str, w: Tensor) -> Tensor:
+        return F.linear(w, self._get(f"{prefix}.style.weight"), self._get(f"{prefix}.style.bias"))
+
+    def _convolution(self, h: Tensor, conv: str, state: LayerState, gain: float) -> Tensor:
+        """``gain √2 lrelu(d conv(s h) + noise + b)``; the gain acts inside, as lrelu is homogeneous."""
+        assert state.ws is not None
+        position = self.layout.position(conv)
+        gain *= ROOT_TWO
+        scale = self._scale(conv, state.ws[:, position])
+        factor = gain * modulation.demodulation(scale, self._get(f"{conv}.squares"))
+        weight = self._get(f"{conv}.weight")
+        h = h * scale[..., None, None].to(h.dtype)
+        if conv.endswith("conv0"):
+            h = modulation.convolve_up(h, weight, self._get("blur"))
+        else:
+            h = F.conv2d(h, weight, padding=1)
+        noise = None
+        if self.layout.noise:
+            noise = (state.noise[position] * (gain * self._get(f"{conv}.strength"))).to(h.dtype)
+        bias = gain * self._get(f"{conv}.bias")[:, None, None]
+        h = modulation.activate(h, factor[..., None, None].to(h.dtype), noise, bias.to(h.dtype))
+        return self._clamp(h, gain / ROOT_TWO)
+
+    def _clamp(self, h: Tensor, gain: float = 1.0) -> Tensor:
+        if self.conv_clamp is None:
+            return h
+        return h.clamp(-gain * self.conv_clamp, gain * self.conv_clamp)
+
+    def _to_rgb(self, h: Tensor, index: int, w: Tensor) -> Tensor:
+        """The block's term of the image, in float32."""
+        prefix = f"{4 * 2**index}.rgb"
+        weight = self._get(f"{prefix}.weight").to(h.dtype)
+        rgb = F.conv2d(h * self._scale(prefix, w)[..., None, None].to(h.dtype), weight)
+        return self._clamp(rgb.float() + self._get(f"{prefix}.bias")[:, None, None])
+
+    def _shortcut(self, h: Tensor, index: int) -> Tensor:
+        """The residual path: 1x1 convolution, then doubled, times ``√½``."""
+        weight = ROOT_HALF * self._get(f"{4 * 2**index}.skip.weight")
+        return modulation.double(F.conv2d(h, weight.to(h.dtype)), self._get("blur"))
+
+
+def check_label(label: int | None, classes: int) -> int | None:
+    """The class to draw, if it exists and is needed."""
+    if classes and label is None:
+        raise InputError(f"this generator draws one of {classes} classes; give a label from 0 to {classes - 1}")
+    if label is not None and not 0 <= label < classes:
+        raise InputError(f"label {label} does not exist: this generator has {classes} classes")
+    return label

@@ -1,0 +1,76 @@
+"""What style-based generators share: weights by dotted name, and a whitened space of style codes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from interlayer.generators.base import Generator, LayerStatistics, gaussian_by_seed
+
+MEAN_SAMPLES = 10_000
+
+
+class StyleGenerator(Generator):
+    """A generator driven by one style code w for each of its ``num_ws`` style inputs.
+
+    ``z`` is PULSE's whitened style space: ``w = lrelu_0.2(std * z + mean)`` with mean and standard
+    deviation of ``lrelu_5(w)`` over mapped Gaussians, of shape (B, num_ws, w_dim).
+
+    Reference: Menon et al., PULSE, arXiv 2003.03808.
+    """
+
+    num_ws: int
+    z_dim: int
+
+    @abstractmethod
+    def mapping(self, gaussian: Tensor) -> Tensor:
+        """Style codes w (B, w_dim) of Gaussian latents (B, z_dim)."""
+
+    def hold(self, tensors: Mapping[str, Tensor]) -> None:
+        """Keep tensors by dotted name, and the layer statistics among them."""
+        for key, value in tensors.items():
+            if key.startswith("statistics."):
+                self._statistics[int(key.split(".")[1])] = LayerStatistics(std=value)
+            else:
+                self.register_buffer(key.replace(".", "_"), value)
+
+    def _get(self, key: str) -> Tensor:
+        return getattr(self, key.replace(".", "_"))
+
+    def fully_connected(self, w: Tensor, depth: int) -> Tensor:
+        """The mapping network's layers: ``w <- √2 lrelu_0.2(W_i w + b_i)``."""
+        for i in range(depth):
+            w = F.linear(w, self._get(f"mapping.{i}.weight"), self._get(f"mapping.{i}.bias"))
+            w = F.leaky_relu(w, 0.2) * 2**0.5
+        return w
+
+    @torch.no_grad()
+    def measure_latent(self) -> None:
+        """Mean and standard deviation of the style code before its last activation."""
+        gaussian = gaussian_by_seed([0], (MEAN_SAMPLES, self.z_dim))[0]
+        before = F.leaky_relu(self.mapping(gaussian), 5.0)
+        self.register_buffer("latent_mean", before.mean(0))
+        self.register_buffer("latent_std", before.std(0))
+
+    def whiten(self, ws: Tensor) -> Tensor:
+        """Latent codes z of style codes w, elementwise; the inverse of `styles`."""
+        return (F.leaky_relu(ws, 5.0) - self._get("latent.mean")) / self._get("latent.std")
+
+    def styles(self, z: Tensor) -> Tensor:
+        """Style codes ``w = lrelu_0.2(std * z + mean)``."""
+        return F.leaky_relu(self._get("latent.std") * z + self._get("latent.mean"), 0.2)
+
+    def sample(self, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
+        """Whitened codes (B, num_ws, w_dim) of mapped Gaussians, the same w at every style input."""
+        gaussian = gaussian_by_seed(seeds, (self.z_dim,))
+        z = self.whiten(self.mapping(gaussian.to(self._get("latent.mean").device)))
+        return (truncation * z)[:, None].expand(-1, self.num_ws, -1).contiguous()
+
+
+def normalise(gaussian: Tensor) -> Tensor:
+    """Each row scaled to mean square one: ``z / sqrt(mean z² + 1e-8)``."""
+    return gaussian * (gaussian.square().mean(-1, keepdim=True) + 1e-8).rsqrt()

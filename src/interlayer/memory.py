@@ -1,0 +1,25 @@
+"""The C library's allocator, told to keep what is freed."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+
+
+def keep_freed_memory() -> bool:
+    """Make glibc reuse freed memory instead of returning it to the system; True if it did.
+
+    By default glibc gives every tensor over 32 MB fresh pages, which the kernel must clear at first
+    touch. A 1024x1024 generator allocates dozens of such tensors a step, and on the CPU that costs
+    more than its arithmetic: see docs/performance.md. The setting is the process's, costs nothing
+    but memory kept at its peak, and is left alone on other C libraries.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, 256 << 20))
+    return all([mallopt(parameter, value) for parameter, value in settings])

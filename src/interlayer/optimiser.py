@@ -1,0 +1,66 @@
+"""Adam for a batch of independent problems: every image has its own step size and can step back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+
+
+class BatchAdam:
+    """Adam (arXiv 1412.6980) over variables whose first dimension is the batch.
+
+    An image whose loss stops being finite, or leaps to ``LEAP`` times the best it had, is put back to
+    where it was before its last step, forgets its momentum and goes on with half the step size; the
+    other images are not touched.
+
+    Args:
+        variables: leaf tensors (B, ...) that take gradients; changed in place.
+    """
+
+    LEAP = 100.0
+
+    def __init__(self, variables: Sequence[Tensor]) -> None:
+        self.variables = list(variables)
+        batch, device = self.variables[0].shape[0], self.variables[0].device
+        self._mean = [torch.zeros_like(v) for v in self.variables]
+        self._square = [torch.zeros_like(v) for v in self.variables]
+        self._before = [v.detach().clone() for v in self.variables]
+        self._age = torch.zeros(batch, device=device)
+        self._factor = torch.ones(batch, device=device)
+        self._lowest = torch.full((batch,), torch.inf, device=device)
+        self.undone = torch.zeros(batch, dtype=torch.int64, device=device)
+
+    @torch.no_grad()
+    def step(self, loss: Tensor, gradients: Sequence[Tensor], lr: float) -> None:
+        """One update from per-image losses (B,) and gradients at the current variables."""
+        bad = ~loss.isfinite() | (loss > self.LEAP * self._lowest)
+        for gradient in gradients:
+            bad |= ~gradient.flatten(1).isfinite().all(1)
+        self._lowest = torch.where(bad, self._lowest, torch.minimum(loss, self._lowest))
+        self.undone += bad
+        self._factor = torch.where(bad, self._factor / 2, self._factor)
+        self._age = torch.where(bad, torch.zeros_like(self._age), self._age + 1)
+        size = lr * self._factor / (1 - BETA_1 ** self._age.clamp_min(1))
+        unbias = 1 - BETA_2 ** self._age.clamp_min(1)
+        for i, (variable, gradient) in enumerate(zip(self.variables, gradients, strict=True)):
+            self._update(i, variable, gradient, bad, size, unbias)
+
+    def _update(
+        self, i: int, variable: Tensor, gradient: Tensor, bad: Tensor, size: Tensor, unbias: Tensor
+    ) -> None:
+        def per_image(values: Tensor) -> Tensor:
+            return values.reshape(-1, *[1] * (variable.ndim - 1))
+
+        undo = per_image(bad)
+        gradient = torch.where(undo, torch.zeros_like(gradient), gradient)
+        mean, square, before = self._mean[i], self._square[i], self._before[i]
+        mean.mul_(BETA_1).add_(gradient, alpha=1 - BETA_1).masked_fill_(undo, 0)
+        square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2).masked_fill_(undo, 0)
+        here = torch.where(undo, before, variable)
+        before.copy_(here)
+        scale = (square / per_image(unbias)).sqrt_().add_(EPSILON)
+        variable.copy_(here - per_image(size) * mean / scale)

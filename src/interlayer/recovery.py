@@ -1,0 +1,195 @@
+"""One recovery as files: measurements in and out, pictures a person can read, figures."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from deepinv.loss.metric import PSNR, SSIM
+from deepinv.physics import Inpainting, LinearPhysics, Physics
+from torch import Tensor
+
+from interlayer.errors import InputError
+from interlayer.files import replacing, write_text
+from interlayer.images import contact_sheet, write_gif, write_image
+from interlayer.solve import Solution
+from interlayer.tasks import make_physics
+
+GIF_FRAMES = 48
+GIF_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Measurements of one image with what is needed to build their operator again.
+
+    Attributes:
+        y: (1, ...) measurements.
+        task: the task's name and level.
+        seed: that the operator was made with.
+        img_size: (3, H, W) of the image.
+        mask: the mask picture of a ``mask:FILE`` task, else ``None``.
+    """
+
+    y: Tensor
+    task: str
+    seed: int
+    img_size: tuple[int, ...]
+    mask: Tensor | None = None
+
+    def physics(self) -> Physics:
+        """The operator that made them."""
+        if self.mask is not None:
+            return Inpainting(self.img_size, mask=self.mask)
+        return make_physics(self.task, self.img_size, self.seed)
+
+    def save(self, path: Path) -> None:
+        """Write tensors and plain values only, for ``torch.load(path, weights_only=True)``."""
+        with replacing(path) as temporary:
+            torch.save(vars(self) | {"img_size": list(self.img_size)}, temporary)
+
+
+def measure(x: Tensor, task: str, seed: int) -> tuple[Measurements, Physics]:
+    """Measure an image (1, 3, H, W) as a task says; the same seed measures the same."""
+    img_size = tuple(x.shape[1:])
+    physics = make_physics(task, img_size, seed)
+    mask = physics.mask if task.startswith("mask:") else None
+    return Measurements(physics(x), task, seed, img_size, mask), physics
+
+
+def load_measurements(path: Path) -> Measurements:
+    """Read what `Measurements.save` wrote; only tensors and plain values are ever unpacked.
+
+    Raises:
+        InputError: if the file is missing, is not such a file, or its values do not fit together.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; give a measurements.pt that recover has written")
+    try:
+        stored = torch.load(path, weights_only=True)
+        loaded = Measurements(
+            y=stored["y"],
+            task=str(stored["task"]),
+            seed=int(stored["seed"]),
+            img_size=tuple(stored["img_size"]),
+            mask=stored["mask"],
+        )
+        loaded.y.shape, len(loaded.img_size)  # noqa: B018
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError,
+            AttributeError):
+        raise InputError(
+            f"{path} is not a measurements file; give a measurements.pt that recover has written"
+        ) from None
+    return loaded
+
+
+def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
+    """PSNR in dB, SSIM and mean squared error of an estimate in [0, 1]."""
+    return {
+        "psnr": PSNR()(x_hat, x).item(),
+        "ssim": SSIM()(x_hat, x).item(),
+        "mse": F.mse_loss(x_hat, x).item(),
+    }
+
+
+def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str, object]:
+    """The figures of ``result.json`` for a solution of one image; truth figures are null without it."""
+    stages = [
+        {
+            "layer": record.stage.layer,
+            "steps": record.steps,
+            "radius": record.stage.radius,
+            "psnr": None if x is None else metrics(record.x_hat, x)["psnr"],
+            "deviation": record.deviation.item(),
+            "measurement_loss": record.loss.item(),
+            "holdout_loss": _number(record.holdout_loss),
+            "undone": int(record.undone.item()),
+            "seconds": round(record.seconds, 2),
+        }
+        for record in solution.stages
+    ]
+    last = solution.stages[-1]
+    truth = {"psnr": None, "ssim": None, "mse": None}
+    return {
+        **(truth if x is None else metrics(solution.x_hat, x)),
+        "measurement_loss": last.loss.item(),
+        "holdout_loss": _number(last.holdout_loss),
+        "seconds": round(solution.seconds, 2),
+        "steps": sum(record.steps for record in solution.stages),
+        "interrupted": interrupted,
+        "stages": stages,
+        "device": str(solution.x_hat.device),
+        "dtype": str(solution.x_hat.dtype).removeprefix("torch."),
+        "versions": {
+            name: version(name) for name in ("interlayer", "torch", "deepinv", "numpy", "pillow")
+        }
+        | {"python": platform.python_version()},
+    }
+
+
+def _number(value: Tensor) -> float | None:
+    """A one-entry tensor as JSON can hold it."""
+    return None if value.isnan().item() else value.item()
+
+
+def picture_of(y: Tensor, size: int) -> Tensor:
+    """Something a person can look at, (1, 3, size, size): small images enlarged, vectors as grey tiles.
+
+    A vector of m measurements fills a square row by row, from its least value (black) to its
+    greatest (white).
+    """
+    if y.ndim == 4 and y.shape[1] == 3:
+        return F.interpolate(y, (size, size), mode="nearest").clamp(0, 1)
+    values = y.abs().flatten() if y.is_complex() else y.flatten()
+    side = int(values.numel() ** 0.5 + 0.999999)
+    low, high = values.min(), values.max()
+    tiles = torch.ones(side * side).index_copy(
+        0, torch.arange(values.numel()), ((values - low) / (high - low).clamp_min(1e-12)).cpu()
+    )
+    square = tiles.reshape(1, 1, side, side).expand(1, 3, side, side)
+    return F.interpolate(square, (size, size), mode="nearest")
+
+
+def back_projection(y: Tensor, physics: LinearPhysics) -> Tensor:
+    """``α Aᵀ y`` in [0, 1], with the α that brings ``A (α Aᵀ y)`` nearest to ``y``."""
+    x = physics.A_adjoint(y)
+    again = physics.A(x)
+    alpha = (again * y).sum() / (again * again).sum().clamp_min(1e-12)
+    return (alpha * x).clamp(0, 1)
+
+
+def write_results(
+    folder: Path,
+    measurements: Measurements,
+    physics: Physics,
+    solution: Solution,
+    x: Tensor | None,
+    result: dict[str, object],
+    frames: Sequence[Tensor],
+) -> None:
+    """Write the pictures, the animation, the measurements and ``result.json`` of one recovery."""
+    folder.mkdir(parents=True, exist_ok=True)
+    measured = picture_of(measurements.y, measurements.img_size[-1])
+    quality = "" if x is None else f"\n{result['psnr']:.1f} dB"
+    panels = [] if x is None else [("truth", x)]
+    panels.append((f"measured\n{_amount(measurements)}", measured))
+    if isinstance(physics, LinearPhysics):
+        panels.append(("back-projected", back_projection(measurements.y, physics)))
+    panels.append((f"recovered{quality}", solution.x_hat))
+    write_image(folder / "recovered.png", solution.x_hat)
+    write_image(folder / "measured.png", measured)
+    write_image(folder / "comparison.png", contact_sheet(panels))
+    write_gif(folder / "progress.gif", [*frames, solution.x_hat], size=GIF_SIZE)
+    measurements.save(folder / "measurements.pt")
+    write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
+
+
+def _amount(measurements: Measurements) -> str:
+    return measurements.task if len(measurements.task) < 24 else measurements.task.split(":")[0]

@@ -1,0 +1,303 @@
+"""The one loop that runs any method on any problem."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from deepinv.models import Reconstructor
+from deepinv.physics import Physics
+from torch import Tensor
+
+from interlayer.errors import InputError
+from interlayer.generators import Generator, LayerState
+from interlayer.generators.base import gaussian_by_seed
+from interlayer.losses import geodesic_cross, measurement_loss
+from interlayer.memory import keep_freed_memory
+from interlayer.methods import Method, Stage
+from interlayer.optimiser import BatchAdam
+from interlayer.schedules import cosine_ramp
+from interlayer.search import SearchSpace
+from interlayer.selection import Best, split_measurements
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What one stage did; every tensor has one entry per image.
+
+    Attributes:
+        stage: its settings.
+        steps: how many of its steps were run.
+        x_hat: its best estimate (B, 3, H, W), in [0, 1].
+        loss: mean squared error of the fitted measurements at that estimate.
+        holdout_loss: the same over the held-out measurements; NaN where none were held out.
+        deviation: ``mean |h - c| / std`` of the layer's input at that estimate, 0 at layer 0.
+        undone: number of steps that diverged and were undone.
+        seconds: wall-clock time of the stage.
+    """
+
+    stage: Stage
+    steps: int
+    x_hat: Tensor
+    loss: Tensor
+    holdout_loss: Tensor
+    deviation: Tensor
+    undone: Tensor
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a method found; every tensor has the batch first.
+
+    Attributes:
+        x_hat: estimate (B, 3, H, W) in [0, 1].
+        z: its latent code.
+        h: the input of the last stage's layer that gives the estimate; ``None`` at layer 0.
+        losses: (steps, 2, B) fitted and held-out error of every step that was run.
+        stages: one record per stage, the last one cut short if the run was.
+        seconds: wall-clock time.
+        seeds: one per image.
+    """
+
+    x_hat: Tensor
+    z: Tensor
+    h: Tensor | None
+    losses: Tensor
+    stages: tuple[StageRecord, ...]
+    seconds: float
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class State:
+    """One step of `iterate`; do not change its tensors.
+
+    Attributes:
+        stage: settings of the stage under way.
+        stage_number: its place in the method, from 0.
+        step: within the stage, from 0.
+        loss: mean squared error (B,) of the fitted measurements at ``x``.
+        holdout_loss: the same over the held-out ones; NaN where none were held out.
+        x: the image (B, 3, H, W) that this step looked at, clipped to [0, 1].
+    """
+
+    stage: Stage
+    stage_number: int
+    step: int
+    loss: Tensor
+    holdout_loss: Tensor
+    x: Tensor
+    _run: _Run = field(repr=False)
+
+    def solution(self) -> Solution:
+        """The best so far, chosen by held-out error; valid at any step, so a run can be stopped."""
+        return self._run.solution()
+
+
+def iterate(
+    physics: Physics,
+    y: Tensor,
+    generator: Generator,
+    method: Method,
+    *,
+    seed: int | Sequence[int] = 0,
+    holdout: float = 0.1,
+) -> Iterator[State]:
+    """Run ``method`` on ``y = physics(x)`` and yield every step; see `solve` for the arguments."""
+    keep_freed_memory()
+    seeds = (seed,) * len(y) if isinstance(seed, int) else tuple(seed)
+    check_problem(physics, y, generator, method, seeds)
+    black = y.new_zeros(len(y), 3, generator.resolution, generator.resolution, dtype=torch.float32)
+    split = split_measurements(physics, y, black, holdout, seeds)
+    run = _Run(seeds)
+    z, noise = starting_point(generator, method, seeds)
+    space = SearchSpace(generator, method.stages[0], z.to(black), noise, LayerState())
+    # Algorithm 1 of arXiv 2102.07364, without the step back to the range of the earlier layers
+    for number, stage in enumerate(method.stages):
+        space = space.at(stage)
+        adam = BatchAdam(list(space.variables.values()))
+        run.begin(space, adam)
+        for step in range(stage.steps):
+            with torch.enable_grad():
+                # L(A G_(p+1..L)(h), y) and its gradient
+                x = space.image()
+                predicted = physics.A(x)
+                loss = measurement_loss(predicted, y, split.fit)
+                objective = loss + method.geocross * geodesic_cross(space.z)
+                gradients = torch.autograd.grad(objective.sum(), adam.variables)
+            loss, x = loss.detach(), x.detach().clamp(0, 1)
+            held_out = measurement_loss(predicted.detach(), y, split.held)
+            run.record(x, loss, held_out if holdout else held_out * torch.nan)
+            yield State(stage, number, step, loss, held_out, x, run)
+            adam.step(objective.detach(), gradients, stage.lr * cosine_ramp(step, stage.steps))
+            # h <- c + Π_(B_1(r))(h - c)
+            space.project()
+        run.end()
+
+
+def solve(
+    physics: Physics,
+    y: Tensor,
+    generator: Generator,
+    method: Method,
+    *,
+    seed: int | Sequence[int] = 0,
+    holdout: float = 0.1,
+) -> Solution:
+    r"""Recover images from measurements ``y = A(x) + noise`` with a generator as the prior.
+
+    Each stage p of the method minimises ``mean |A(G_(p..L)(h)) - y|²`` over the input h of its layer
+    within ``||(h - c) / std||_1 <= radius * numel``, ``c`` being what the stages before reached, by
+    projected Adam steps. The estimate is the step with the least error on held-out measurements.
+
+    Args:
+        physics: any deepinv forward operator on (B, 3, H, W) images of the generator's size whose
+            ``A`` can be differentiated.
+        y: measurements (B, ...).
+        generator: the prior.
+        method: e.g. `ilo()`.
+        seed: one for every image, or one per image. An image's result depends on its own seed and
+            measurements, not on the batch.
+        holdout: fraction of the measurements held out, in [0, 1); with 0 the step with the least
+            measurement error is returned.
+
+    Raises:
+        InputError: if ``y`` holds NaN or infinity or does not have the shape that ``physics`` gives,
+            or the method has a layer that the generator lacks.
+
+    Reference: Daras et al., Intermediate Layer Optimization, ICML 2021, arXiv 2102.07364.
+
+    >>> from interlayer import ToyGenerator, ilo, make_physics, solve
+    >>> G = ToyGenerator()
+    >>> x = G(G.sample([7]))
+    >>> physics = make_physics("inpaint:0.5", x.shape[1:])
+    >>> solution = solve(physics, physics(x), G, ilo(steps=40, layers=(0, 2)))
+    >>> solution.x_hat.shape
+    torch.Size([1, 3, 16, 16])
+    """
+    state = None
+    for state in iterate(physics, y, generator, method, seed=seed, holdout=holdout):
+        pass
+    assert state is not None
+    return state.solution()
+
+
+def starting_point(
+    generator: Generator, method: Method, seeds: Sequence[int]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Latent codes, the generator's mean unless the method asks for random ones, and noise maps."""
+    if method.random_start:
+        z = gaussian_by_seed(seeds, generator.latent_shape)
+    else:
+        z = torch.zeros(len(seeds), *generator.latent_shape)
+    noise = generator.start(z).noise
+    return z, tuple(n.expand(len(seeds), *n.shape[1:]) for n in noise)
+
+
+@torch.no_grad()
+def check_problem(
+    physics: Physics, y: Tensor, generator: Generator, method: Method, seeds: Sequence[int]
+) -> None:
+    """Refuse what cannot be solved, in one sentence."""
+    if not y.isfinite().all():
+        raise InputError("the measurements hold NaN or infinite values; remove or mask them first")
+    if len(seeds) != len(y):
+        raise InputError(f"{len(seeds)} seeds were given for {len(y)} images; give one for each")
+    deepest = method.stages[-1].layer
+    if deepest >= generator.num_layers:
+        raise InputError(
+            f"{generator.name} has layers 0 to {generator.num_layers - 1}, so {method.name} "
+            f"cannot optimise layer {deepest}"
+        )
+    size = (1, 3, generator.resolution, generator.resolution)
+    try:
+        expected = physics.A(y.new_zeros(size, dtype=torch.float32)).shape[1:]
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"the operator does not take {size[2]}x{size[3]} images, which {generator.name} makes: "
+            f"{error}"
+        ) from error
+    if y.shape[1:] != expected:
+        raise InputError(
+            f"the measurements have shape {tuple(y.shape[1:])} per image, but the operator gives "
+            f"{tuple(expected)}"
+        )
+
+
+class GeneratorReconstructor(Reconstructor):
+    """`solve` as a deepinv model: ``x_hat = model(y, physics)``."""
+
+    def __init__(self, generator: Generator, method: Method, seed: int, holdout: float) -> None:
+        super().__init__()
+        self.generator, self.method, self.seed, self.holdout = generator, method, seed, holdout
+
+    def forward(self, y: Tensor, physics: Physics, **kwargs) -> Tensor:
+        """Estimates (B, 3, H, W) in [0, 1]."""
+        solution = solve(
+            physics, y, self.generator, self.method, seed=self.seed, holdout=self.holdout
+        )
+        return solution.x_hat
+
+
+def as_reconstructor(
+    generator: Generator, method: Method, *, seed: int = 0, holdout: float = 0.1
+) -> Reconstructor:
+    """A method and its generator as a `deepinv.models.Reconstructor`, e.g. for `deepinv.test`."""
+    return GeneratorReconstructor(generator, method, seed, holdout)
+
+
+class _Run:
+    """What has happened so far."""
+
+    def __init__(self, seeds: tuple[int, ...]) -> None:
+        self.seeds = seeds
+        self.started = time.perf_counter()
+        self.losses: list[Tensor] = []
+        self.records: list[StageRecord] = []
+
+    def begin(self, space: SearchSpace, adam: BatchAdam) -> None:
+        self.space, self.adam, self.best = space, adam, Best()
+        self.stage_started, self.steps_before = time.perf_counter(), len(self.losses)
+
+    def record(self, x: Tensor, loss: Tensor, held_out: Tensor) -> None:
+        self.losses.append(torch.stack([loss, held_out]))
+        score = torch.where(held_out.isnan(), loss, held_out)
+        self.best.offer(score, x=x, loss=loss, held_out=held_out, **self.space.variables)
+
+    def end(self) -> None:
+        """Close the stage at its best point."""
+        self.records.append(self._record())
+        self.space.move_to({name: self.best[name] for name in self.space.variables})
+
+    def _record(self) -> StageRecord:
+        space, best = self.space, self.best
+        return StageRecord(
+            stage=space.stage,
+            steps=len(self.losses) - self.steps_before,
+            x_hat=best["x"].clone(),
+            loss=best["loss"].clone(),
+            holdout_loss=best["held_out"].clone(),
+            deviation=space.deviation(None if space.u is None else best["u"]),
+            undone=self.adam.undone.clone(),
+            seconds=time.perf_counter() - self.stage_started,
+        )
+
+    def solution(self) -> Solution:
+        stages = tuple(self.records)
+        if len(self.losses) > self.steps_before and sum(s.steps for s in stages) < len(self.losses):
+            stages = (*stages, self._record())
+        space, best, h = self.space, self.best, None
+        if space.u is not None and space.centre.h is not None:
+            h = space.centre.h + space.std * best["u"]
+        return Solution(
+            x_hat=best["x"].clone(),
+            z=best["z"].clone(),
+            h=h,
+            losses=torch.stack(self.losses),
+            stages=stages,
+            seconds=time.perf_counter() - self.started,
+            seeds=self.seeds,
+        )

