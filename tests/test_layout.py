@@ -9,12 +9,13 @@ import pytest
 import interlayer
 
 ORDER: Sequence[str] = """
-    errors files images align physics tasks
+    errors files images samples align physics tasks
     generators.base generators.styles generators.layout generators.modulation
-    generators.mobilestylegan generators.stylegan2 generators.sequential generators.toy generators
-    unpickling torchfile checkpoints wheels hub
+    generators.stylegan2_names generators.mobilestylegan generators.stylegan2
+    generators.sequential generators.toy generators
+    unpickling torchfile openvino_ir foreign checkpoints wheels hub
     losses projections schedules memory optimiser methods search selection solve theory
-    interlayer bench cli __main__ demo
+    recovery interlayer bench cli __main__ demo
 """.split()
 
 ROOT = Path(interlayer.__file__).parent

@@ -196,12 +196,13 @@ def detect_format(path: Path) -> Format:
         raise InputError("the file is compressed; unpack it first, e.g. with gunzip")
     if head.lstrip().startswith((b"<?xml", b"<net")):
         return "openvino"
-    if head[:4] == b"PK\x03\x04" or (head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5")):
+    if head[:4] == b"PK\x03\x04" or head[:2] in (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"):
         return "pytorch"
     if head[8:9] == b"{" and 8 + int.from_bytes(head[:8], "little") <= size:
         return "safetensors"
     raise InputError(
-        "the file is no generator: neither .safetensors, nor a PyTorch or NVIDIA pickle, nor OpenVINO IR"
+        "the file is no generator: neither .safetensors, nor a PyTorch or NVIDIA pickle, "
+        "nor OpenVINO IR"
     )
 
 
@@ -230,7 +231,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
         raise InputError(f"the .safetensors file is damaged ({error})") from None
     architecture = metadata.get("architecture", "")
     if metadata.get("format") != FORMAT or architecture not in ("stylegan2", "mobilestylegan"):
-        raise InputError("the .safetensors file was not written by `interlayer`; convert the original")
+        raise InputError("the .safetensors file was not written by `interlayer convert`")
     if architecture == "stylegan2":
         Layout.infer(shapes)
     else:

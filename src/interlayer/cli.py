@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +107,7 @@ def generate(
     writable_folder(out)
     model = hub.load(generator, note=say)
     with torch.no_grad(), progress_bar() as bar:
-        for seed in bar.track(numbers, description="generating"):
+        for seed in bar.track(numbers, task_id=bar.add_task("generating", loss="")):
             write_image(out / f"seed{seed:04d}.png", model(model.sample([seed], truncation)))
     say(f"{len(numbers)} pictures are in {out}")
 
@@ -155,9 +155,7 @@ class Job:
     as_json: bool
 
 
-def recover_one(
-    job: Job, model: Generator, method: Method, stored: Measurements | None
-) -> None:
+def recover_one(job: Job, model: Generator, method: Method, stored: Measurements | None) -> None:
     """Measure, recover and write one photo."""
     x = None if stored else open_photo(job.name, model.resolution)
     if stored is None:
@@ -190,6 +188,7 @@ def run_with_bar(
     """Run the method with one bar per stage; Ctrl-C ends it with the best so far."""
     frames: list[Tensor] = []
     every = max(1, method.steps // GIF_FRAMES)
+    steps = iterate(physics, y, model, method, seed=job.seed, holdout=job.holdout)
     state = None
     try:
         with progress_bar() as bar:
@@ -197,7 +196,6 @@ def run_with_bar(
                 bar.add_task(f"layer {stage.layer}", total=stage.steps, start=False, loss="")
                 for stage in method.stages
             ]
-            steps = iterate(physics, y, model, method, seed=job.seed, holdout=job.holdout)
             for number, state in enumerate(steps):
                 if number % every == 0:
                     frames.append(F.interpolate(state.x, (GIF_SIZE, GIF_SIZE), mode="area"))

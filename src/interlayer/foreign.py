@@ -143,7 +143,7 @@ def _modules(network: Record) -> Iterator[tuple[str, Mapping[Any, Any]]]:
         prefix, record = pending.pop()
         state = _attributes(record)
         if not state and count == 0:
-            raise InputError(f"the file holds no network but asks to call {network.callable}; refused")
+            raise InputError(f"the file holds no network but a call of {network.callable}; refused")
         yield prefix, state
         for name, child in as_items(state.get("_modules")).items():
             if isinstance(name, str) and len(name) <= 80 and prefix.count(".") < _DEPTH_LIMIT:
@@ -172,8 +172,8 @@ def _identify(tensors: Mapping[str, LazyTensor]) -> str:
             block = re.match(r"synthesis\.b(\d{1,9})\.", name)
             if block and (int(block[1]) < 4 or int(block[1]).bit_count() != 1):
                 raise InputError(
-                    f"the generator has a block of {block[1]} px, but only resolutions of 4, 8, 16 … "
-                    "px can be drawn"
+                    f"the generator has a block of {block[1]} px, but only square images with a "
+                    "power of two on a side can be drawn"
                 )
         return "nvidia"
     if "input.input" in tensors or "style.1.weight" in tensors:
@@ -210,7 +210,8 @@ def _conv_clamp(values: Mapping[str, Mapping[str, Any]]) -> float | None:
     layers = [v for k, v in values.items() if re.search(r"\.(conv[01]|torgb)\.$", k)]
     for layer in layers:
         if layer.get("activation", "lrelu") != "lrelu":
-            raise InputError(f"a layer has the activation {str(layer['activation'])[:40]!r}, not lrelu")
+            other = str(layer["activation"])[:40]
+            raise InputError(f"a layer has the activation {other!r}, not lrelu")
     bounds = {plain_number(layer.get("conv_clamp")) for layer in layers} or {None}
     if len(bounds) > 1:
         raise InputError("the generator's layers have different bounds conv_clamp")

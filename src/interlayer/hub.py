@@ -16,15 +16,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from interlayer.checkpoints import read_openvino_ir
+from interlayer.checkpoints import FORMAT, load_generator
 from interlayer.errors import InputError
 from interlayer.files import alone_in, replacing, writable_folder
 from interlayer.generators.base import Generator, measure_statistics
 from interlayer.generators.mobilestylegan import MobileStyleGAN, tensors_from_ir
+from interlayer.openvino_ir import read_openvino_ir
 from interlayer.wheels import Wheel, download, verify
 
 Note = Callable[[str], None]
-FORMAT = "interlayer-weights-1"
 TEMPORARY = ".pull-"
 ARCHITECTURES: dict[str, Callable[[Mapping[str, Tensor], str], Generator]] = {
     "mobilestylegan": MobileStyleGAN,
@@ -151,30 +151,30 @@ def pull(name: str, wheel: Path | None = None, note: Note = to_stderr) -> Path:
 
 
 def load(name_or_file: str | Path, device: str = "cpu", note: Note = to_stderr) -> Generator:
-    """The generator of named weights (pulled on first use) or of a file that `pull` has written.
+    """The generator of named weights, pulled on first use, or of any file `load_generator` reads.
 
     Raises:
-        InputError: if it is neither, or the file is damaged.
+        InputError: if it is neither a name nor a file, or no generator is in the file.
 
     >>> load("cats")
     Traceback (most recent call last):
     ...
-    interlayer.errors.InputError: no generator 'cats'; give faces or a .safetensors file made by ...
+    interlayer.errors.InputError: no generator 'cats'; give faces or the file of a generator
     """
     weights = WEIGHTS.get(str(name_or_file))
     if weights is None:
         if not Path(name_or_file).is_file():
+            names = ", ".join(WEIGHTS)
             raise InputError(
-                f"no generator {str(name_or_file)!r}; give {', '.join(WEIGHTS)} or "
-                "a .safetensors file made by `interlayer pull`"
+                f"no generator '{name_or_file}'; give {names} or the file of a generator"
             )
-        return _read(Path(name_or_file), device)
+        return load_generator(name_or_file).to(device)
     path = cache_folder() / weights.file
     if not _is_converted(path, weights):
         if path.exists():
             note(f"{path} is damaged or from another version; pulling {weights.name} again")
         path = pull(weights.name, note=note)
-    return _read(path, device)
+    return _read(path, weights, device)
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -225,21 +225,7 @@ def _is_converted(path: Path, weights: Weights) -> bool:
     return found.get("format") == FORMAT and found.get("sha256") == weights.source.sha256
 
 
-def _read(path: Path, device: str) -> Generator:
-    try:
-        with safe_open(path, framework="pt", device=device) as file:
-            metadata: dict[str, str] = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path} is damaged or no .safetensors file ({error}); make it with `interlayer pull`"
-        ) from None
-    build = ARCHITECTURES.get(metadata.get("architecture", ""))
-    if build is None or metadata.get("format") != FORMAT:
-        raise InputError(f"{path} holds no generator of ours; make it with `interlayer pull`")
-    try:
-        return build(tensors, metadata.get("name", path.stem))
-    except KeyError as error:
-        raise InputError(
-            f"{path} lacks the tensor {error}; make it again with `interlayer pull`"
-        ) from None
+def _read(path: Path, weights: Weights, device: str) -> Generator:
+    with safe_open(path, framework="pt", device=device) as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
+    return ARCHITECTURES[weights.architecture](tensors, weights.name)

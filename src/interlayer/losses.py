@@ -9,6 +9,8 @@ from torch import Tensor
 def measurement_loss(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean squared error of measurements, ``Σ w |A(x) - y|² / Σ w``, shape (B,).
 
+    NaN for an image whose weights are all zero.
+
     Args:
         predicted: ``A(x)`` (B, ...), real or complex.
         y: measurements, same shape.
@@ -16,7 +18,7 @@ def measurement_loss(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     """
     weight = weight.expand(y.shape)
     squared = (predicted - y).abs().square() * weight
-    return squared.flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1)
+    return squared.flatten(1).sum(1) / weight.flatten(1).sum(1)
 
 
 def geodesic_cross(z: Tensor) -> Tensor:

@@ -85,7 +85,9 @@ def pulse(steps: int = 240, lr: float = 0.4, geocross: float = 5e-4) -> Method:
 
     Loss weights and step size are the paper's (100 against 0.05; spherical Adam at 0.4).
     """
-    return Method("pulse", (Stage(0, steps, lr, sphere=True),), geocross=geocross, random_start=True)
+    return Method(
+        "pulse", (Stage(0, steps, lr, sphere=True),), geocross=geocross, random_start=True
+    )
 
 
 def ilo(
@@ -100,9 +102,10 @@ def ilo(
     A third of the steps go to the latent code, the rest in equal shares to the other layers, each
     within an l1 ball of ``radius`` around what the stage before reached.
     """
-    first = steps // 3
-    later = [Stage(p, (steps - first) // (len(layers) - 1), layer_lr, radius) for p in layers[1:]]
-    return Method("ilo", (Stage(layers[0], first, lr), *later))
+    first, *later = layers
+    share = round(2000 / max(1, len(later)))
+    stages = [Stage(first, 1000, lr), *(Stage(p, share, layer_lr, radius) for p in later)]
+    return Method("ilo", tuple(stages)).scaled(steps)
 
 
 METHODS = {"ilo": ilo, "csgm": csgm, "pulse": pulse}

@@ -59,7 +59,7 @@ def read_openvino_ir(xml: bytes, raw: bytes) -> dict[str, Tensor]:
     except (ElementTree.ParseError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"this is not an OpenVINO model: its XML does not parse ({error})") from None
+        raise InputError(f"the XML does not parse as an OpenVINO model ({error})") from None
 
 
 def _constant(name: str, data: ElementTree.Element, raw: bytes) -> Tensor:

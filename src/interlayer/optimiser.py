@@ -13,9 +13,9 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 class BatchAdam:
     """Adam (arXiv 1412.6980) over variables whose first dimension is the batch.
 
-    An image whose loss stops being finite, or leaps to ``LEAP`` times the best it had, is put back to
-    where it was before its last step, forgets its momentum and goes on with half the step size; the
-    other images are not touched.
+    An image whose loss stops being finite, or leaps to ``LEAP`` times the best it had, is put back
+    to where it was before its last step, forgets its momentum and goes on with half the step size;
+    the other images are not touched.
 
     Args:
         variables: leaf tensors (B, ...) that take gradients; changed in place.

@@ -9,8 +9,8 @@ from torch import Tensor
 def project_l1_ball(v: Tensor, radius: float) -> Tensor:
     r"""Nearest point of the l1 ball, for each image of a batch.
 
-    ``argmin_u ||u - v||_2`` over ``||u||_1 <= radius``, which is soft-thresholding by the ``τ`` with
-    ``Σ max(|v_i| - τ, 0) = radius``. ``τ`` comes from Michelot's active-set iteration: linear time
+    ``argmin_u ||u - v||_2`` over ``||u||_1 <= radius``, which is soft-thresholding by the ``τ``
+    with ``Σ max(|v_i| - τ, 0) = radius``. ``τ`` comes from Michelot's active-set iteration: linear time
     on average, sums in float64, so that 10^7 float32 entries stay exact to rounding.
 
     Args:
@@ -42,19 +42,17 @@ def _threshold(row: Tensor, radius: float) -> Tensor:
     excess = active.sum(dtype=torch.float64) - radius
     if excess <= 0:
         return torch.zeros_like(excess)
-    if radius == 0:
-        return active.max().double()
     while True:
         tau = excess / active.numel()
         remaining = active[active > tau]
-        if remaining.numel() == active.numel():
+        if remaining.numel() in (0, active.numel()):
             return tau
         active = remaining
         excess = active.sum(dtype=torch.float64) - radius
 
 
 def project_sphere(z: Tensor) -> Tensor:
-    r"""Nearest point of the sphere of radius ``sqrt(d)`` for each code of d entries (last dimension).
+    r"""Nearest point of the sphere of radius ``sqrt(d)``, for each code of d entries (last dim).
 
     A high-dimensional Gaussian lives there (PULSE, arXiv 2003.03808). A zero code stays zero.
 

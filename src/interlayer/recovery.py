@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from deepinv.loss.metric import PSNR, SSIM
-from deepinv.physics import Inpainting, LinearPhysics, Physics
+from deepinv.physics import LinearPhysics, Physics
 from torch import Tensor
 
 from interlayer.errors import InputError
 from interlayer.files import replacing, write_text
 from interlayer.images import contact_sheet, write_gif, write_image
 from interlayer.solve import Solution
-from interlayer.tasks import make_physics
+from interlayer.tasks import inpainting, make_physics
 
 GIF_FRAMES = 48
 GIF_SIZE = 256
@@ -47,7 +47,7 @@ class Measurements:
     def physics(self) -> Physics:
         """The operator that made them."""
         if self.mask is not None:
-            return Inpainting(self.img_size, mask=self.mask)
+            return inpainting(self.img_size, self.mask)
         return make_physics(self.task, self.img_size, self.seed)
 
     def save(self, path: Path) -> None:
@@ -60,7 +60,7 @@ def measure(x: Tensor, task: str, seed: int) -> tuple[Measurements, Physics]:
     """Measure an image (1, 3, H, W) as a task says; the same seed measures the same."""
     img_size = tuple(x.shape[1:])
     physics = make_physics(task, img_size, seed)
-    mask = physics.mask if task.startswith("mask:") else None
+    mask = physics.mask[:, :1] if task.startswith("mask:") else None
     return Measurements(physics(x), task, seed, img_size, mask), physics
 
 
@@ -82,8 +82,15 @@ def load_measurements(path: Path) -> Measurements:
             mask=stored["mask"],
         )
         loaded.y.shape, len(loaded.img_size)  # noqa: B018
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError,
-            AttributeError):
+    except (
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ):
         raise InputError(
             f"{path} is not a measurements file; give a measurements.pt that recover has written"
         ) from None
@@ -100,7 +107,7 @@ def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
 
 
 def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str, object]:
-    """The figures of ``result.json`` for a solution of one image; truth figures are null without it."""
+    """The figures of ``result.json`` for one image; those that need the truth are null without it."""
     stages = [
         {
             "layer": record.stage.layer,
@@ -140,13 +147,16 @@ def _number(value: Tensor) -> float | None:
 
 
 def picture_of(y: Tensor, size: int) -> Tensor:
-    """Something a person can look at, (1, 3, size, size): small images enlarged, vectors as grey tiles.
+    """Something a person can look at, (1, 3, size, size).
 
-    A vector of m measurements fills a square row by row, from its least value (black) to its
-    greatest (white).
+    Small images are enlarged, and lone known pixels grow until they are seen. A vector of m
+    measurements fills a square row by row, from its least value (black) to its greatest (white).
     """
     if y.ndim == 4 and y.shape[1] == 3:
-        return F.interpolate(y, (size, size), mode="nearest").clamp(0, 1)
+        known = (y != 0).any(dim=1).float().mean().item()
+        spread = 2 * round((0.3 / max(known, 1e-4)) ** 0.5 / 2) + 1 if known < 0.1 else 1
+        shown = F.max_pool2d(y, spread, stride=1, padding=spread // 2)
+        return F.interpolate(shown, (size, size), mode="nearest").clamp(0, 1)
     values = y.abs().flatten() if y.is_complex() else y.flatten()
     side = int(values.numel() ** 0.5 + 0.999999)
     low, high = values.min(), values.max()

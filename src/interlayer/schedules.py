@@ -14,7 +14,7 @@ def cosine_ramp(step: int, steps: int) -> float:
     The schedule of StyleGAN2's projector (arXiv 1912.04958, appendix D).
 
     >>> [round(cosine_ramp(i, 20), 2) for i in (0, 10, 14, 17, 19)]
-    [0.5, 1.0, 1.0, 0.65, 0.1]
+    [0.5, 1.0, 1.0, 0.5, 0.02]
     """
     t = (step + 0.5) / steps
     down = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - t) / RAMP_DOWN))

@@ -89,6 +89,6 @@ class SearchSpace:
 
     @torch.no_grad()
     def at(self, stage: Stage) -> SearchSpace:
-        """The space of a later stage, centred on the current point pushed through the layers between."""
+        """The space of a later stage, centred on the current point pushed forward to its layer."""
         centre = self.generator.run(self.state(), self.stage.layer, stage.layer)
         return SearchSpace(self.generator, stage, self.z, self.noise, centre)

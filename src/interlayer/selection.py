@@ -51,7 +51,9 @@ def split_measurements(
     live = physics.A(probe) != physics.A(torch.zeros_like(like))
     if live.ndim == 4:
         live = live.any(dim=1, keepdim=True)
-    held = torch.stack([_choose(row, fraction, seed) for row, seed in zip(live, seeds, strict=True)])
+    held = torch.stack(
+        [_choose(row, fraction, seed) for row, seed in zip(live, seeds, strict=True)]
+    )
     return Split(fit=(live & ~held).float(), held=held.float())
 
 
@@ -66,7 +68,7 @@ def _choose(live: Tensor, fraction: float, seed: int) -> Tensor:
 
 
 class Best:
-    """Per image of a batch, the tensors that came with its lowest score so far; a tie is an improvement.
+    """Per image, the tensors that came with its lowest score so far; a tie counts as lower.
 
     >>> best = Best()
     >>> best.offer(torch.tensor([1.0, 1.0]), x=torch.tensor([10, 20]))

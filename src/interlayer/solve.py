@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ from interlayer.methods import Method, Stage
 from interlayer.optimiser import BatchAdam
 from interlayer.schedules import cosine_ramp
 from interlayer.search import SearchSpace
-from interlayer.selection import Best, split_measurements
+from interlayer.selection import Best, Split, split_measurements
 
 
 @dataclass(frozen=True)
@@ -106,15 +107,20 @@ def iterate(
     seed: int | Sequence[int] = 0,
     holdout: float = 0.1,
 ) -> Iterator[State]:
-    """Run ``method`` on ``y = physics(x)`` and yield every step; see `solve` for the arguments."""
+    """Run ``method`` on ``y = physics(x)``, one `State` per step; see `solve` for the arguments."""
     keep_freed_memory()
     seeds = (seed,) * len(y) if isinstance(seed, int) else tuple(seed)
     check_problem(physics, y, generator, method, seeds)
-    black = y.new_zeros(len(y), 3, generator.resolution, generator.resolution, dtype=torch.float32)
-    split = split_measurements(physics, y, black, holdout, seeds)
-    run = _Run(seeds)
+    like = y.new_zeros(len(y), 3, generator.resolution, generator.resolution, dtype=torch.float32)
+    split = split_measurements(physics, y, like, holdout, seeds)
     z, noise = starting_point(generator, method, seeds)
-    space = SearchSpace(generator, method.stages[0], z.to(black), noise, LayerState())
+    space = SearchSpace(generator, method.stages[0], z.to(like), noise, LayerState())
+    return _steps(physics, y, method, split, space, _Run(seeds))
+
+
+def _steps(
+    physics: Physics, y: Tensor, method: Method, split: Split, space: SearchSpace, run: _Run
+) -> Iterator[State]:
     # Algorithm 1 of arXiv 2102.07364, without the step back to the range of the earlier layers
     for number, stage in enumerate(method.stages):
         space = space.at(stage)
@@ -130,7 +136,7 @@ def iterate(
                 gradients = torch.autograd.grad(objective.sum(), adam.variables)
             loss, x = loss.detach(), x.detach().clamp(0, 1)
             held_out = measurement_loss(predicted.detach(), y, split.held)
-            run.record(x, loss, held_out if holdout else held_out * torch.nan)
+            run.record(x, loss, held_out)
             yield State(stage, number, step, loss, held_out, x, run)
             adam.step(objective.detach(), gradients, stage.lr * cosine_ramp(step, stage.steps))
             # h <- c + Π_(B_1(r))(h - c)
@@ -150,8 +156,8 @@ def solve(
     r"""Recover images from measurements ``y = A(x) + noise`` with a generator as the prior.
 
     Each stage p of the method minimises ``mean |A(G_(p..L)(h)) - y|²`` over the input h of its layer
-    within ``||(h - c) / std||_1 <= radius * numel``, ``c`` being what the stages before reached, by
-    projected Adam steps. The estimate is the step with the least error on held-out measurements.
+    within ``||(h - c) / std||_1 <= radius * numel``, ``c`` being what the stages before reached,
+    by projected Adam steps. The estimate is the step with the least error on held-out measurements.
 
     Args:
         physics: any deepinv forward operator on (B, 3, H, W) images of the generator's size whose
@@ -165,8 +171,8 @@ def solve(
             measurement error is returned.
 
     Raises:
-        InputError: if ``y`` holds NaN or infinity or does not have the shape that ``physics`` gives,
-            or the method has a layer that the generator lacks.
+        InputError: if ``y`` holds NaN or infinity or lacks the shape that ``physics`` gives, or the
+            method has a layer that the generator lacks.
 
     Reference: Daras et al., Intermediate Layer Optimization, ICML 2021, arXiv 2102.07364.
 
@@ -178,11 +184,8 @@ def solve(
     >>> solution.x_hat.shape
     torch.Size([1, 3, 16, 16])
     """
-    state = None
-    for state in iterate(physics, y, generator, method, seed=seed, holdout=holdout):
-        pass
-    assert state is not None
-    return state.solution()
+    steps = iterate(physics, y, generator, method, seed=seed, holdout=holdout)
+    return deque(steps, maxlen=1)[0].solution()
 
 
 def starting_point(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from deepinv.physics import Denoising, GaussianNoise, Inpainting, Physics
+from torch import Tensor
 
 from interlayer.errors import InputError
 from interlayer.images import read_mask
@@ -22,7 +23,7 @@ TASKS = {
 
 
 def make_physics(task: str, img_size: tuple[int, ...], seed: int = 0) -> Physics:
-    """The forward operator of a task, as deepinv physics: ``y = make_physics(task, size)(x)``.
+    """Build the forward operator of a task as deepinv physics: ``y = physics(x)``.
 
     Args:
         task: a name and its level, ``inpaint:0.01``; `TASKS` lists the forms.
@@ -42,17 +43,23 @@ def make_physics(task: str, img_size: tuple[int, ...], seed: int = 0) -> Physics
     return _MAKERS[name](task, level, img_size, seed)
 
 
+def inpainting(img_size: tuple[int, ...], mask: Tensor) -> Physics:
+    """Known where ``mask`` (1, 1, H, W) is 1, all channels of a pixel alike."""
+    # deepinv annotates sizes as a tuple of one number
+    return Inpainting(img_size, mask=mask.expand(1, *img_size))  # pyright: ignore[reportArgumentType]
+
+
 def _inpaint(task: str, level: str, img_size: tuple[int, ...], seed: int) -> Physics:
     fraction = _number(task, level, above=0, up_to=1)
     height, width = img_size[-2:]
     order = torch.randperm(height * width, generator=torch.Generator().manual_seed(seed))
     mask = torch.zeros(height * width)
     mask[order[: max(1, round(fraction * height * width))]] = 1
-    return Inpainting(img_size, mask=mask.reshape(1, 1, height, width).expand(1, *img_size))
+    return inpainting(img_size, mask.reshape(1, 1, height, width))
 
 
 def _mask(task: str, level: str, img_size: tuple[int, ...], seed: int) -> Physics:
-    return Inpainting(img_size, mask=read_mask(Path(level), img_size[-1]).expand(1, *img_size))
+    return inpainting(img_size, read_mask(Path(level), img_size[-1]))
 
 
 def _superres(task: str, level: str, img_size: tuple[int, ...], seed: int) -> Physics:

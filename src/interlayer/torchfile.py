@@ -2,7 +2,7 @@
 
 Three containers: a zip archive (`torch.save` since 1.6), four pickles with raw storages behind
 them (`torch.save` before), and a bare pickle whose storages are themselves such files. Nothing is
-read until a tensor is asked for, and no tensor may be larger than the bytes that the file has for it.
+read until a tensor is asked for, and no tensor may be larger than what the file holds for it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.unpickling import Name, PersistentId, Pickle, Record, read_pickle
+from interlayer.unpickling import Name, PersistentId, Record, read_pickle
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_VERSION = 1001
@@ -109,7 +109,7 @@ class TorchFile:
         numel = math.prod(shape)
         if len(shape) != len(stride) or numel > storage.numel or (numel and last >= storage.numel):
             raise InputError(
-                f"a tensor of shape {shape} is claimed, but its storage has {storage.numel:,} values"
+                f"a tensor of shape {shape} is claimed, but the file holds {storage.numel:,} values"
             )
         return LazyTensor(shape, stride, offset, storage)
 
@@ -180,7 +180,7 @@ def _open_zip(path: Path) -> TorchFile:
         dtype, key, numel = _parse_persistent_id(pid)
         entry = entries.get(f"{prefix}data/{key}")
         if entry is None or entry.file_size < numel * dtype.itemsize:
-            raise InputError(f"a storage of {numel:,} values is claimed that the file does not hold")
+            raise InputError(f"{numel:,} values are claimed that the file does not hold")
         return Storage(dtype, numel, lambda: read(entry.filename))
 
     if f"{prefix}byteorder" in entries and read(f"{prefix}byteorder") != b"little":
@@ -188,9 +188,9 @@ def _open_zip(path: Path) -> TorchFile:
     return TorchFile(read_pickle(read(pickles[0])).root, storage)
 
 
-def _open_legacy(stream: IO[bytes] | mmap.mmap, size: int) -> TorchFile:
+def _open_legacy(stream: Any, size: int) -> TorchFile:
     """Magic number, version, system information, object, storage keys; then the raw storages."""
-    magic, version, _, content, keys = (_next_pickle(stream) for _ in range(5))
+    magic, version, _, content, keys = (read_pickle(stream) for _ in range(5))
     if magic.root != LEGACY_MAGIC or version.root != LEGACY_VERSION:
         raise InputError("the storage in the file is not one that PyTorch's save makes")
     claims: dict[str, tuple[torch.dtype, int]] = {}
@@ -222,10 +222,6 @@ def _open_legacy(stream: IO[bytes] | mmap.mmap, size: int) -> TorchFile:
         return Storage(dtype, numel, read)
 
     return TorchFile(content.root, storage)
-
-
-def _next_pickle(stream: Any) -> Pickle:
-    return read_pickle(stream)
 
 
 def _parse_persistent_id(pid: object) -> tuple[torch.dtype, str, int]:

@@ -12,7 +12,7 @@ import pickletools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 from interlayer.errors import InputError
 
@@ -73,11 +73,11 @@ class Pickle:
     persistent_ids: list[PersistentId]
 
 
-def read_pickle(stream: IO[bytes] | bytes) -> Pickle:
-    """Read the pickle that starts at the stream's position; leaves the position after its end.
+def read_pickle(stream: Any) -> Pickle:
+    r"""Read the pickle that starts at the stream's position; leaves the position after its end.
 
     Args:
-        stream: bytes, or a seekable binary file.
+        stream: bytes, or a binary file or memory map at the position to start from.
 
     Returns:
         the root object, made of None, bool, int, float, str, bytes, tuple, list, dict, set, `Name`,
@@ -88,7 +88,7 @@ def read_pickle(stream: IO[bytes] | bytes) -> Pickle:
             checkpoint uses (extension codes, out-of-band buffers, dictionary keys other than plain
             numbers and strings).
 
-    >>> read_pickle(b"cos\\nsystem\\n(S'rm -rf /'\\ntR.").root
+    >>> read_pickle(b"cos\nsystem\n(S'rm -rf /'\ntR.").root
     <record of 'os.system'>
     """
     machine = _Machine()

@@ -41,8 +41,9 @@ class LayerState:
 class LayerStatistics:
     """How the input of one layer varies over the generator's own samples.
 
-    ``std[c]^2 = mean over positions of Var over samples of h[c, position]``, shape (C, 1, 1). It is
-    the unit of length at that layer: radii and step sizes are multiples of it.
+    ``std[c]^2 = mean over positions of Var over samples of h[c, position]``, shape (C, 1, 1), or
+    (C,) where the activation has no positions. It is the unit of length at that layer: radii and
+    step sizes are multiples of it.
     """
 
     std: Tensor
@@ -152,6 +153,6 @@ def measure_statistics(generator: Generator, samples: int = 16) -> dict[int, Lay
     statistics = {}
     for layer, mean in total.items():
         variance = (squares[layer] - mean.square() / samples).clamp_min(0) / (samples - 1)
-        std = variance.flatten(1).mean(1).sqrt().float()
-        statistics[layer] = LayerStatistics(std=std.clamp_min(1e-6).reshape(-1, 1, 1))
+        std = variance.reshape(len(variance), -1).mean(1).sqrt().float().clamp_min(1e-6)
+        statistics[layer] = LayerStatistics(std=std.reshape(-1, *[1] * (variance.ndim - 1)))
     return statistics

@@ -54,8 +54,9 @@ class Layout:
 
     @staticmethod
     def position(convolution: str) -> int:
-        """Number of a convolution's style input and noise map; the image term's is one more than
-        its block's last.
+        """Number of a convolution's style input and noise map.
+
+        The style input of a block's image term is one more than its last convolution's.
 
         >>> [Layout.position(name) for name in ("4.conv1", "8.conv0", "8.conv1", "16.conv0")]
         [0, 1, 2, 3]
@@ -131,7 +132,7 @@ class Layout:
 
     def check(self, shapes: Mapping[str, Shape], called: Callable[[str], str]) -> None:
         """Compare with the shapes that there are; see `infer`."""
-        optional = {"mapping.mean": (self.w_dim,)}
+        optional: dict[str, Shape] = {"mapping.mean": (self.w_dim,)}
         optional |= dict.fromkeys(("latent.mean", "latent.std"), (self.w_dim,))
         for i in range(1, len(self.channels)):
             optional[f"statistics.{i}"] = (self.channels[i - 1], 1, 1)
@@ -175,9 +176,8 @@ def compare_shapes(
         if name not in wanted:
             raise InputError(f"the generator holds an unknown tensor {called(name)[:80]!r}")
         if shape != wanted[name]:
-            raise InputError(
-                f"the tensor {called(name)!r} has shape {_show(shape)} instead of {_show(wanted[name])}"
-            )
+            found, right = _show(shape), _show(wanted[name])
+            raise InputError(f"the tensor {called(name)!r} has shape {found} instead of {right}")
 
 
 def linear_shapes(name: str, inputs: int, outputs: int) -> dict[str, Shape]:
@@ -205,8 +205,8 @@ def _check_constant(shape: Shape | None, name: str) -> None:
         raise InputError(f"the generator lacks the tensor {name!r}")
     if len(shape) == 4 and shape[2:] != (4, 4):
         raise InputError(
-            f"the generator grows from {shape[2]}x{shape[3]} px, so its images are not square with a "
-            "power of two on a side, which is all that this StyleGAN2 draws"
+            f"the generator grows from {shape[2]}x{shape[3]} px, but only square images with a "
+            "power of two on a side can be drawn"
         )
 
 

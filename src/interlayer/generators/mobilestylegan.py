@@ -1,4 +1,4 @@
-"""MobileStyleGAN (arXiv 2104.04767): a wavelet StyleGAN2 student, faces at 1024x1024, 8 million weights.
+"""MobileStyleGAN (arXiv 2104.04767): a wavelet student of StyleGAN2 with 8 million weights.
 
 Layer 0 is a 3x3 convolution of a learned constant; layers 1 to 7 double the size by a style-scaled
 inverse Haar transform and two depthwise-separable convolutions; layer 8 predicts twelve wavelet
@@ -87,7 +87,8 @@ class MobileStyleGAN(StyleGenerator):
             depthwise = self._get(f"{prefix}.depthwise")
             h = F.conv2d(h, depthwise, padding=1, groups=depthwise.shape[0])
             h = F.conv2d(h, self._get(f"{prefix}.pointwise"), self._get(f"{prefix}.bias"))
-            h = F.leaky_relu(h + state.noise[2 * index - 2 + j], 0.2)
+            # In place: the convolution's backward pass does not need its output.
+            h = F.leaky_relu(h.add_(state.noise[2 * index - 2 + j]), 0.2, inplace=True)
         return h
 
     def _to_rgb(self, state: LayerState) -> Tensor:
@@ -110,9 +111,7 @@ def check_shapes(shapes: Mapping[str, Shape]) -> None:
     compare_shapes(shapes, expected, optional)
 
 
-def expected_shapes(
-    widths: Sequence[int], w_dim: int
-) -> tuple[dict[str, Shape], dict[str, Shape]]:
+def expected_shapes(widths: Sequence[int], w_dim: int) -> tuple[dict[str, Shape], dict[str, Shape]]:
     """Tensors that must and may be there, for the widths of layer 0 and of the doubling blocks."""
     shapes: dict[str, Shape] = {"constant": (1, widths[0], 4, 4), "noise.0": (1, 1, 4, 4)}
     shapes |= {"0.weight": (widths[0], widths[0], 3, 3), "0.bias": (widths[0],)}
@@ -154,10 +153,12 @@ def inverse_haar(h: Tensor) -> Tensor:
     mixed = torch.stack(
         [top + across_top, top - across_top, bottom + across_bottom, bottom - across_bottom], 2
     )
-    return F.pixel_shuffle(mixed.reshape(batch, channels, height, width) / 2, 2)
+    return F.pixel_shuffle(mixed.mul_(0.5).reshape(batch, channels, height, width), 2)
 
 
-def tensors_from_ir(mapping: Mapping[str, Tensor], synthesis: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def tensors_from_ir(
+    mapping: Mapping[str, Tensor], synthesis: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """Weights by our names from the constants of the two OpenVINO files of ``random-face``.
 
     Style scales of convolutions carry a constant gain, folded here into their weight and bias.

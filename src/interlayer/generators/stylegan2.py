@@ -19,6 +19,7 @@ from interlayer.generators.base import LayerState, gaussian_by_seed
 from interlayer.generators.layout import Layout
 from interlayer.generators.styles import StyleGenerator, normalise
 
+EXACT_UP_TO = 32
 ROOT_HALF = 0.5**0.5
 ROOT_TWO = 2**0.5
 
@@ -32,15 +33,16 @@ class StyleGAN2(StyleGenerator):
     reads. A cut inside a block would carry the same activation one convolution earlier, at the
     same size: a search over layers gains nothing from it.
 
-    ``z`` (B, num_ws, w_dim) is the whitened style space of `StyleGenerator`: there are two style inputs
-    a block, the last of them shared with the next block's first, so ``num_ws = 2 log2(resolution) - 2``.
+    ``z`` (B, num_ws, w_dim) is the whitened style space of `StyleGenerator`. A block's image term
+    shares its style with the next block's first convolution: ``num_ws = 2 log2(resolution) - 2``.
 
     Args:
         tensors: weights by name, in the layout that `Layout.infer` finds in them.
         conv_clamp: bound on the absolute value of activations and image terms, if any.
         label: the class to draw, for class-conditional weights.
-        precision: type of the activations, ``torch.float32`` or ``torch.bfloat16``. Styles and the
-            image stay in float32.
+        precision: type of the activations above 32 px, ``torch.float32`` or ``torch.bfloat16``.
+            Styles, the image and the small blocks, which cost little and whose rounding errors
+            all later blocks would carry on, stay in float32.
         name: what the generator is called in results.
 
     Raises:
@@ -81,16 +83,20 @@ class StyleGAN2(StyleGenerator):
             self.measure_latent()
 
     def _prepare_convolutions(self) -> None:
-        """Sums of squares for demodulation; kernels in the precision and memory order of their use."""
+        """Sums of squares for demodulation; kernels in the type and memory order of their use."""
         for i in range(self.num_layers):
             for conv in self.layout.convolutions(i):
                 weight = self._get(f"{conv}.weight")
-                self.register_buffer(f"{conv}.squares".replace(".", "_"), weight.square().sum((2, 3)))
+                squares = weight.square().sum((2, 3))
+                self.register_buffer(f"{conv}.squares".replace(".", "_"), squares)
                 if conv.endswith("conv0"):
                     merged = modulation.doubles_merged(4 * 2**i)
                     weight = modulation.merge_blur(weight) if merged else weight.transpose(0, 1)
-                kernel = weight.to(self.precision).contiguous(memory_format=torch.channels_last)
+                kernel = weight.to(self._dtype(i)).contiguous(memory_format=torch.channels_last)
                 self.register_buffer(f"{conv}.weight".replace(".", "_"), kernel)
+
+    def _dtype(self, index: int) -> torch.dtype:
+        return self.precision if 4 * 2**index > EXACT_UP_TO else torch.float32
 
     @torch.no_grad()
     def _mean_style(self) -> Tensor:
@@ -113,14 +119,15 @@ class StyleGAN2(StyleGenerator):
         return self.fully_connected(w, len(self.layout.mapping))
 
     def truncate(self, w: Tensor, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
-        """Style codes (B, num_ws, w_dim): ``mean + psi (w - mean)``, for the first ``cutoff`` inputs.
+        """Style codes ``mean + psi (w - mean)`` for the first ``cutoff`` inputs, w for the rest.
 
-        This is the truncation that published samples use; `sample` truncates the whitened code.
+        The result is (B, num_ws, w_dim). This is the truncation that published samples use;
+        `sample` truncates the whitened code.
         """
         ws = w[:, None].expand(-1, self.num_ws, -1)
         cutoff = self.num_ws if cutoff is None else cutoff
         mean = self._get("mapping.mean")
-        return torch.cat([mean + psi * (ws[:, :cutoff] - mean), ws[:, cutoff:]], 1)
+        return torch.cat([mean.lerp(ws[:, :cutoff], psi), ws[:, cutoff:]], 1)
 
     def noise_maps(
         self, mode: Literal["const", "random", "none"] = "const", seeds: Sequence[int] = ()
@@ -156,7 +163,7 @@ class StyleGAN2(StyleGenerator):
         gain = ROOT_HALF if output == "resnet" and index else 1.0
         h = self._get("constant").expand(len(state.ws), -1, -1, -1) if index == 0 else state.h
         assert h is not None
-        h = before = h.to(self.precision, memory_format=torch.channels_last)
+        h = before = h.to(self._dtype(index), memory_format=torch.channels_last)
         for conv in self.layout.convolutions(index):
             h = self._convolution(h, conv, state, gain)
         if output == "resnet" and index:
@@ -171,7 +178,7 @@ class StyleGAN2(StyleGenerator):
         return F.linear(w, self._get(f"{prefix}.style.weight"), self._get(f"{prefix}.style.bias"))
 
     def _convolution(self, h: Tensor, conv: str, state: LayerState, gain: float) -> Tensor:
-        """``gain √2 lrelu(d conv(s h) + noise + b)``; the gain acts inside, as lrelu is homogeneous."""
+        """``gain √2 lrelu(d conv(s h) + noise + b)``; as lrelu is homogeneous, it acts inside."""
         assert state.ws is not None
         position = self.layout.position(conv)
         gain *= ROOT_TWO
@@ -211,7 +218,9 @@ class StyleGAN2(StyleGenerator):
 def check_label(label: int | None, classes: int) -> int | None:
     """The class to draw, if it exists and is needed."""
     if classes and label is None:
-        raise InputError(f"this generator draws one of {classes} classes; give a label from 0 to {classes - 1}")
+        raise InputError(
+            f"the generator draws one of {classes} classes; give a label from 0 to {classes - 1}"
+        )
     if label is not None and not 0 <= label < classes:
-        raise InputError(f"label {label} does not exist: this generator has {classes} classes")
+        raise InputError(f"the label {label} does not exist: the generator has {classes} classes")
     return label

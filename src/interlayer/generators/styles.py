@@ -1,4 +1,4 @@
-"""What style-based generators share: weights by dotted name, and a whitened space of style codes."""
+"""What style-based generators share: weights by dotted name and a whitened space of styles."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class StyleGenerator(Generator):
         return F.leaky_relu(self._get("latent.std") * z + self._get("latent.mean"), 0.2)
 
     def sample(self, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
-        """Whitened codes (B, num_ws, w_dim) of mapped Gaussians, the same w at every style input."""
+        """Whitened codes (B, num_ws, w_dim) of mapped Gaussians, one w for all style inputs."""
         gaussian = gaussian_by_seed(seeds, (self.z_dim,))
         z = self.whiten(self.mapping(gaussian.to(self._get("latent.mean").device)))
         return (truncation * z)[:, None].expand(-1, self.num_ws, -1).contiguous()

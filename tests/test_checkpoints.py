@@ -1,0 +1,337 @@
+import gzip
+import io
+import os
+import pickle
+import struct
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from interlayer.checkpoints import convert, inspect, load_generator, read_checkpoint
+from interlayer.errors import InputError
+from interlayer.generators.base import Generator
+from interlayer.generators.layout import Output
+from interlayer.generators.stylegan2 import StyleGAN2
+from interlayer.torchfile import LazyTensor
+
+from .checkpoint_files import (
+    nvidia_pickle,
+    nvidia_tensors,
+    rosinality_state,
+    saved,
+    small_tensors,
+)
+
+FIXTURES = Path(
+    os.environ.get("INTERLAYER_FIXTURES", Path(__file__).parents[2] / "shared" / "fixtures")
+)
+MARKER = Path(tempfile.gettempdir()) / "interlayer_pwned"
+HOSTILE = ["evil_reduce.pkl", "evil_nested_storage.pkl", "evil_zip.pt"]
+BROKEN = ["truncated.pkl", "not_a_checkpoint.pt", "wrong_keys.pt", "rosinality_16.pt.gz"]
+needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason="no folder of fixtures")
+
+
+def written(folder: Path, content: bytes, name: str = "file.bin") -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, atol=1e-6, rtol=1e-6)
+
+
+def refusal(path: Path, **settings) -> str:
+    """The sentence with which a file is refused."""
+    with pytest.raises(InputError) as caught:
+        load_generator(path, **settings)
+    message = str(caught.value)
+    assert message.startswith(f"{path.name}: ") and "\n" not in message and len(message) < 300
+    return message
+
+
+@pytest.mark.parametrize("output", ["skip", "resnet", "orig"])
+@pytest.mark.parametrize("clamp", [None, 256])
+def test_nvidia_pickles_are_read(tmp_path: Path, output: Output, clamp: int | None) -> None:
+    tensors = small_tensors(output=output)
+    path = written(tmp_path, nvidia_pickle(nvidia_tensors(tensors), clamp))
+    checkpoint = read_checkpoint(path)
+    assert checkpoint.conv_clamp == clamp
+    assert_same(checkpoint.load(), tensors)
+    G = load_generator(path)
+    expected = StyleGAN2(tensors, conv_clamp=clamp)
+    torch.testing.assert_close(G(G.sample([0])), expected(expected.sample([0])), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_rosinality_files_are_read(tmp_path: Path, legacy: bool) -> None:
+    tensors = small_tensors()
+    path = written(tmp_path, saved(rosinality_state(tensors), legacy))
+    assert_same(read_checkpoint(path).load(), tensors)
+
+
+def test_a_network_without_noise_maps_or_mean_style_is_read(tmp_path: Path) -> None:
+    tensors = {k: v for k, v in small_tensors().items() if k != "mapping.mean"}
+    state = rosinality_state(tensors)
+    state["g_ema"] = {k: v for k, v in state["g_ema"].items() if not k.startswith("noises.")}
+    G = load_generator(written(tmp_path, saved(state)))
+    assert isinstance(G, StyleGAN2) and not G.layout.noise
+    assert G.get_buffer("mapping_mean").shape == (4,)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_other_float_types_become_float32(tmp_path: Path, dtype: torch.dtype) -> None:
+    state = rosinality_state(small_tensors())
+    state["g_ema"] = {k: v.to(dtype) for k, v in state["g_ema"].items()}
+    loaded = read_checkpoint(written(tmp_path, saved(state))).load()
+    assert {v.dtype for v in loaded.values()} == {torch.float32}
+    torch.testing.assert_close(
+        loaded["8.conv0.weight"], small_tensors()["8.conv0.weight"], atol=1e-3, rtol=1e-3
+    )
+
+
+def test_views_of_a_shared_storage_are_read(tmp_path: Path) -> None:
+    state = rosinality_state(small_tensors())
+    state["g_ema"] = {
+        k: torch.stack([v, v + 1], -1)[..., 0] if v.ndim == 2 else v
+        for k, v in state["g_ema"].items()
+    }
+    assert not state["g_ema"]["style.1.weight"].is_contiguous()
+    assert_same(read_checkpoint(written(tmp_path, saved(state))).load(), small_tensors())
+
+
+def test_a_class_must_be_given(tmp_path: Path) -> None:
+    tensors = small_tensors(num_classes=4, embedding=4)
+    path = written(tmp_path, nvidia_pickle(nvidia_tensors(tensors)))
+    assert "one of 4 classes" in refusal(path)
+    assert load_generator(path, label=3).sample([0]).shape == (1, 6, 4)
+    assert "classes 4" in str(inspect(path))
+
+
+def test_converting_keeps_every_value(tmp_path: Path) -> None:
+    source = written(
+        tmp_path, nvidia_pickle(nvidia_tensors(small_tensors()), clamp=2.5), "ours.pkl"
+    )
+    target = tmp_path / "ours.safetensors"
+    convert(source, target)
+    before, after = load_generator(source), load_generator(target)
+    assert torch.equal(before(before.sample([0, 1])), after(after.sample([0, 1])))
+    assert isinstance(after, StyleGAN2) and after.conv_clamp == 2.5
+    for layer in (1, 2):
+        assert torch.equal(before.statistics(layer).std, after.statistics(layer).std)
+    with safe_open(target, framework="pt") as file:
+        metadata = file.metadata()
+    assert metadata["architecture"] == "stylegan2" and metadata["resolution"] == "16"
+    assert metadata["licence"] == "the terms of ours.pkl hold"
+    convert(target, tmp_path / "again.safetensors", licence="CC0-1.0")
+    again = load_file(tmp_path / "again.safetensors")
+    assert_same(again, load_file(target))
+    assert "CC0-1.0" in str(inspect(tmp_path / "again.safetensors"))
+
+
+def test_inspecting_loads_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, nvidia_pickle(nvidia_tensors(small_tensors()), clamp=256))
+
+    def load(lazy: LazyTensor) -> Tensor:
+        assert lazy.shape == (4, 4), "only resampling filters may be looked at"
+        return original(lazy)
+
+    original = LazyTensor.load
+    monkeypatch.setattr(LazyTensor, "load", load)
+    text = str(inspect(path))
+    assert "16x16 px" in text and "widths 6, 4, 3" in text and "conv_clamp 256" in text
+
+
+def test_the_extension_does_not_matter(tmp_path: Path) -> None:
+    path = written(tmp_path, nvidia_pickle(nvidia_tensors(small_tensors())), "net.safetensors")
+    convert(path, tmp_path / "net.pkl")
+    assert inspect(path).source == "a nvidia checkpoint"
+    assert inspect(tmp_path / "net.pkl").source == "a converted file"
+
+
+def without(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    return {k: v for k, v in tensors.items() if k != name}
+
+
+def test_wrong_tensors_are_named_as_the_file_names_them(tmp_path: Path) -> None:
+    good = nvidia_tensors(small_tensors())
+    cases = [
+        (
+            without(good, "synthesis.b8.conv0.affine.bias"),
+            "lacks the tensor 'synthesis.b8.conv0.aff",
+        ),
+        (good | {"synthesis.b8.extra": torch.zeros(2)}, "unknown tensor 'synthesis.b8.extra'"),
+        (good | {"mapping.fc1.bias": torch.zeros(9)}, "'mapping.fc1.bias' has shape 9 instead of"),
+        (good | {"synthesis.b8.conv0.resample_filter": torch.ones(4, 4)}, "not the filter"),
+        (good | {"synthesis.b4.const": torch.zeros(6, 4, 2)}, "grows from 4x2 px"),
+        (good | {"synthesis.b12.conv1.bias": torch.zeros(2)}, "a block of 12 px"),
+        (good | {"synthesis.b8.conv0.weight": torch.full((4, 6, 3, 3), torch.nan)}, "not finite"),
+    ]
+    for tensors, message in cases:
+        assert message in refusal(written(tmp_path, nvidia_pickle(tensors)))
+    state = rosinality_state(small_tensors())
+    del state["g_ema"]["convs.1.noise.weight"]
+    assert "lacks the tensor 'convs.1.noise.weight'" in refusal(written(tmp_path, saved(state)))
+
+
+def test_other_networks_are_told_apart(tmp_path: Path) -> None:
+    discriminator = {"b8.fromrgb.weight": torch.zeros(4, 3, 1, 1), "b4.out.bias": torch.zeros(1)}
+    third = {"synthesis.input.freqs": torch.zeros(4, 2), "synthesis.L0_36_16.bias": torch.zeros(4)}
+    cases = [
+        (nvidia_pickle(discriminator, key="D"), "a discriminator alone"),
+        (nvidia_pickle(discriminator), "a discriminator alone"),
+        (saved({"d": {"final_linear.1.bias": torch.zeros(1)}}), "a discriminator alone"),
+        (nvidia_pickle(third), "StyleGAN3"),
+        (saved({"foo": torch.zeros(1)}), "no StyleGAN2 generator (tensors: 'foo')"),
+        (saved(torch.zeros(3)), "no network"),
+        (gzip.compress(b"anything"), "unpack it first"),
+        (b"", "the file is no generator"),
+        (bytes(range(256)), "the file is no generator"),
+        (b"<?xml version='1.0'?><net/>", "MappingNetwork is not there"),
+    ]
+    for content, message in cases:
+        assert message in refusal(written(tmp_path, content))
+    assert "no such file" in refusal(tmp_path / "absent.pkl")
+
+
+def test_foreign_or_damaged_safetensors_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    save_file({"a": torch.zeros(2)}, path)
+    assert "not written by `interlayer convert`" in refusal(path)
+    convert(written(tmp_path, nvidia_pickle(nvidia_tensors(small_tensors()))), path)
+    content = path.read_bytes()
+    assert "damaged" in refusal(written(tmp_path, content[: len(content) // 2]))
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    save_file(without(load_file(path), "constant"), path, metadata)
+    assert "lacks the tensor 'constant'" in refusal(path)
+
+
+def test_a_claim_of_a_huge_tensor_is_refused(tmp_path: Path) -> None:
+    state = rosinality_state(small_tensors())
+    for legacy in (False, True):
+        good = saved(state, legacy)
+        assert good.count(b"K\x04K\x04K\x04K\x04") == 0
+        for small, huge in ((b"K\x05\x86", b"\x8a\x06\0\0\0\0\0\x01\x86"), (b"J", b"J")):
+            bad = good.replace(small, huge, 1)
+            if bad != good:
+                refusal(written(tmp_path, bad))
+    expanded = rosinality_state(small_tensors())
+    expanded["g_ema"]["style.1.weight"] = torch.zeros(1).expand(10**6, 10**6)
+    for legacy in (False, True):
+        message = refusal(written(tmp_path, saved(expanded, legacy)))
+        assert "a tensor of shape (1000000, 1000000) is claimed" in message
+
+
+def zip_with(replace: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    stream, source = io.BytesIO(), io.BytesIO(saved(rosinality_state(small_tensors())))
+    with zipfile.ZipFile(source) as good, zipfile.ZipFile(stream, "w", compression) as bad:
+        for entry in good.infolist():
+            name = entry.filename.partition("/")[2]
+            bad.writestr(f"x/{name}", replace.get(name, good.read(entry)))
+    return stream.getvalue()
+
+
+def test_odd_zip_archives_are_refused(tmp_path: Path) -> None:
+    assert_same(read_checkpoint(written(tmp_path, zip_with({}))).load(), small_tensors())
+    cases = [
+        (zip_with({}, zipfile.ZIP_DEFLATED), "compressed"),
+        (zip_with({"byteorder": b"big"}), "big-endian"),
+        (zip_with({"data/0": b"\0\0\0\0"}), "values are claimed"),
+        (zip_with({"data.pkl": b"\x80\x02."}), "damaged"),
+        (zip_with({})[:-100], "damaged"),
+    ]
+    for content, message in cases:
+        assert message in refusal(written(tmp_path, content))
+
+
+def test_archives_that_claim_more_than_they_hold_are_refused(tmp_path: Path) -> None:
+    content = bytearray(zip_with({}))
+    first = content.index(b"PK\x01\x02")
+    content[first + 20 : first + 28] = struct.pack("<II", 2**31, 2**31)
+    refusal(written(tmp_path, bytes(content)))
+
+
+@pytest.mark.parametrize("kind", ["nvidia", "zip", "legacy"])
+def test_truncated_files_are_refused(tmp_path: Path, kind: str) -> None:
+    if kind == "nvidia":
+        content = nvidia_pickle(nvidia_tensors(small_tensors()))
+    else:
+        content = saved(rosinality_state(small_tensors()), legacy=kind == "legacy")
+    for part in np.linspace(1, len(content) - 1, 60).astype(int):
+        refusal(written(tmp_path, content[:part]))
+
+
+@needs_fixtures
+@pytest.mark.parametrize("name", HOSTILE + BROKEN)
+def test_hostile_and_broken_files_are_refused(name: str) -> None:
+    refusal(FIXTURES / name)
+    assert not MARKER.exists()
+
+
+@needs_fixtures
+def test_source_in_a_file_is_not_run() -> None:
+    G = load_generator(FIXTURES / "evil_persistent.pkl")
+    assert G(G.sample([0])).shape == (1, 3, 8, 8)
+    assert not MARKER.exists()
+
+
+@needs_fixtures
+@pytest.mark.parametrize("name", ["nv_ada_skip_32", "nv_ada_skip_64_clamp", "nv_ada_cond_32"])
+def test_every_tensor_of_the_published_files_is_found(name: str) -> None:
+    arrays = np.load(FIXTURES / f"{name}.npz", allow_pickle=False)
+    filters = sum("filter" in parameter for parameter in arrays["param_names"])
+    assert len(read_checkpoint(FIXTURES / f"{name}.pkl").shapes) == len(arrays["param_names"]) - (
+        filters + 1  # the mean style is not among the shapes that must be there
+    )
+
+
+@pytest.fixture(scope="module")
+def rosinality(tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, dict[str, Tensor]]:
+    """The published-format file of rosinality's code and the arrays that it gave."""
+    if not FIXTURES.is_dir():
+        pytest.skip("there is no folder of fixtures")
+    content = gzip.decompress((FIXTURES / "rosinality_16.pt.gz").read_bytes())
+    path = written(tmp_path_factory.mktemp("rosinality"), content)
+    arrays = np.load(FIXTURES / "rosinality_16.npz", allow_pickle=False)
+    return load_generator(path), {
+        k: torch.from_numpy(arrays[k]) for k in arrays if not k.startswith("param")
+    }
+
+
+def test_rosinality_outputs_are_the_original_ones(rosinality) -> None:
+    G, arrays = rosinality
+    w = G.mapping(arrays["z"])
+    assert (w - arrays["w"]).abs().max() < 2e-5
+    assert (G.truncate(w, 0.7)[:, 0] - arrays["w_07"]).abs().max() < 2e-5
+    for i, noise in enumerate(G.noise_maps()):
+        assert torch.equal(noise, arrays[f"noise_{i}"])
+    broadcast = {k: arrays[k][:, None].expand(-1, 6, -1) for k in ("w", "w_07")}
+    cases = {"img": broadcast["w"], "img_07": broadcast["w_07"], "img_mix": arrays["latent_mix"]}
+    for x, ws in cases.items():
+        state = G.run(G.start_from_styles(ws), 0, G.num_layers)
+        assert (state.rgb - arrays[x]).abs().max() < 5e-5
+    state = G.start_from_styles(broadcast["w"])
+    for index, size in enumerate((4, 8, 16)):
+        state = G.layer(index, state)
+        assert (state.h - arrays[f"x_{size}"]).abs().max() < 5e-5
+        assert (state.rgb - arrays[f"skip_{size}"]).abs().max() < 5e-5
+
+
+def test_pickle_of_a_call_is_refused_by_name(tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self):
+            return os.system, (f"touch {MARKER}",)
+
+    message = refusal(written(tmp_path, pickle.dumps({"G_ema": Hostile()}, protocol=4)))
+    assert "a call of 'posix.system'" in message or "nt.system" in message
+    assert not MARKER.exists()

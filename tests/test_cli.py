@@ -1,0 +1,234 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from interlayer import ToyGenerator, cli, hub, read_image, write_image
+
+FILES = {
+    "recovered.png",
+    "measured.png",
+    "comparison.png",
+    "progress.gif",
+    "measurements.pt",
+    "result.json",
+}
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> ToyGenerator:
+    """The command line with a small generator in place of the real one."""
+    generator = ToyGenerator(64)
+    monkeypatch.setattr(hub, "load", lambda *args, **kwargs: generator)
+    return generator
+
+
+@pytest.fixture
+def photo(tmp_path: Path, toy: ToyGenerator) -> Path:
+    write_image(tmp_path / "photo.png", toy(toy.sample([3])))
+    return tmp_path / "photo.png"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """The exit status of the command line."""
+    monkeypatch.setattr(sys, "argv", ["interlayer", *map(str, arguments)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return int(caught.value.code or 0)
+
+
+def recover(monkeypatch, *arguments) -> int:
+    few = ["--steps", "12", "--method", "csgm"]
+    return run(monkeypatch, "recover", *few, *arguments)
+
+
+@pytest.mark.parametrize("task", ["inpaint:0.2", "superres:8", "circulant:0.1", "denoise:0.2"])
+def test_recover_writes_its_pictures_and_figures(monkeypatch, capsys, tmp_path, photo, task):
+    out = tmp_path / "out"
+    assert recover(monkeypatch, photo, "--task", task, "--out", out, "--json") == 0
+    assert {p.name for p in (out / "photo").iterdir()} == FILES
+    printed = capsys.readouterr()
+    result = json.loads(printed.out)
+    assert result == json.loads((out / "photo" / "result.json").read_text())
+    assert result["task"] == task and result["method"] == "csgm" and result["steps"] == 12
+    assert "recovered at" in printed.err
+    estimate, truth = read_image(out / "photo" / "recovered.png"), read_image(photo)
+    mse = (estimate - truth).square().mean().item()
+    assert mse == pytest.approx(result["mse"], abs=2e-4)
+    with Image.open(out / "photo" / "progress.gif") as animation:
+        assert animation.n_frames > 5
+
+
+def test_given_measurements_are_recovered_without_a_truth(monkeypatch, tmp_path, photo):
+    assert recover(monkeypatch, photo, "--out", tmp_path / "a", "--task", "inpaint:0.2") == 0
+    stored = tmp_path / "a" / "photo" / "measurements.pt"
+    assert recover(monkeypatch, "--measurements", stored, "--out", tmp_path / "b") == 0
+    first, second = (
+        json.loads(path.read_text())
+        for path in (stored.parent / "result.json", tmp_path / "b/measurements/result.json")
+    )
+    assert second["psnr"] is None and second["task"] == "inpaint:0.2"
+    assert second["measurement_loss"] == pytest.approx(first["measurement_loss"], rel=1e-3)
+
+
+def test_several_photos_with_one_stem_get_folders_of_their_own(monkeypatch, tmp_path, photo):
+    (tmp_path / "other").mkdir()
+    twin = tmp_path / "other" / "photo.png"
+    shutil.copy(photo, twin)
+    assert recover(monkeypatch, photo, twin, "--out", tmp_path / "out") == 0
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"photo", "photo-2"}
+
+
+def test_the_sample_photo_and_ilo_by_default(monkeypatch, tmp_path, toy):
+    out = tmp_path / "out"
+    arguments = ["sample:astronaut", "--steps", "12", "--out", out, "--method", "pulse"]
+    assert run(monkeypatch, "recover", *arguments) == 0
+    assert json.loads((out / "astronaut" / "result.json").read_text())["method"] == "pulse"
+
+
+def test_photos_of_any_shape_are_cropped_with_a_message(monkeypatch, capsys, tmp_path, toy):
+    Image.new("L", (300, 200), 90).save(tmp_path / "grey.jpg")
+    assert recover(monkeypatch, tmp_path / "grey.jpg", "--out", tmp_path / "out") == 0
+    assert "cropped to its central 200x200 square" in capsys.readouterr().err
+
+
+def bad(path: Path, kind: str) -> Path:
+    """A file that cannot be recovered."""
+    if kind == "zero-byte":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("not a picture")
+    elif kind == "1x1":
+        Image.new("RGB", (1, 1)).save(path)
+    elif kind == "50 megapixels":
+        Image.new("1", (10_000, 5_000)).save(path)
+    elif kind == "animated":
+        frames = [Image.new("RGB", (32, 32), (i, 0, 0)) for i in (0, 200)]
+        frames[0].save(path, format="GIF", save_all=True, append_images=frames[1:])
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind", ["missing", "zero-byte", "text", "1x1", "50 megapixels", "animated"]
+)
+def test_bad_photos_are_refused(monkeypatch, capsys, tmp_path, toy, kind):
+    path, out = bad(tmp_path / "photo.png", kind), tmp_path / "out"
+    assert recover(monkeypatch, path, "--out", out) == 2
+    refused_in_one_sentence(capsys, str(path))
+    assert not any(out.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--task", "inpaint:0"],
+        ["--task", "inpaint:1.5"],
+        ["--task", "superres:7"],
+        ["--task", "blur:2"],
+        ["--method", "magic"],
+        ["--out", "/proc/nowhere"],
+    ],
+    ids=" ".join,
+)
+def test_bad_options_are_refused(monkeypatch, capsys, tmp_path, photo, arguments):
+    assert recover(monkeypatch, photo, "--out", tmp_path / "out", *arguments) == 2
+    refused_in_one_sentence(capsys, arguments[1].split(":")[0])
+
+
+def test_masks_of_another_size_are_refused(monkeypatch, capsys, tmp_path, photo):
+    Image.new("L", (32, 32), 255).save(tmp_path / "mask.png")
+    task = f"mask:{tmp_path / 'mask.png'}"
+    assert recover(monkeypatch, photo, "--out", tmp_path / "out", "--task", task) == 2
+    refused_in_one_sentence(capsys, "32x32")
+
+
+def test_an_unknown_generator_is_refused(monkeypatch, capsys, tmp_path):
+    assert run(monkeypatch, "generate", "--generator", "cats", "--out", tmp_path / "out") == 2
+    refused_in_one_sentence(capsys, "cats")
+
+
+@pytest.mark.parametrize("change", ["nan", "shape", "size", "none"])
+def test_bad_measurements_are_refused(monkeypatch, capsys, tmp_path, photo, change):
+    recover(monkeypatch, photo, "--out", tmp_path / "a", "--task", "circulant:0.1")
+    stored = tmp_path / "a" / "photo" / "measurements.pt"
+    content = torch.load(stored, weights_only=True)
+    if change == "nan":
+        content["y"][0, 3] = torch.nan
+    elif change == "shape":
+        content["y"] = content["y"][:, :7]
+    elif change == "size":
+        content["img_size"] = [3, 32, 32]
+    torch.save(content, stored) if change != "none" else stored.write_bytes(b"")
+    capsys.readouterr()
+    assert recover(monkeypatch, "--measurements", stored, "--out", tmp_path / "b") == 2
+    refused_in_one_sentence(capsys, "")
+    assert not any((tmp_path / "b").iterdir())
+
+
+def refused_in_one_sentence(capsys, about: str) -> None:
+    """One line on standard error that names the culprit, no traceback, nothing else printed."""
+    printed = capsys.readouterr()
+    lines = [line for line in printed.err.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("error: ") and about in lines[0]
+    assert printed.out == ""
+
+
+def test_photos_and_measurements_exclude_each_other(monkeypatch, capsys, tmp_path, photo):
+    assert recover(monkeypatch, "--out", tmp_path / "out") == 2
+    assert recover(monkeypatch, photo, "--measurements", photo, "--out", tmp_path / "out") == 2
+    assert capsys.readouterr().err.count("not both") == 2
+
+
+def test_generate_draws_one_picture_per_seed(monkeypatch, tmp_path, toy):
+    assert run(monkeypatch, "generate", "--seeds", "0-1,7", "--out", tmp_path / "g") == 0
+    names = {p.name for p in (tmp_path / "g").iterdir()}
+    assert names == {"seed0000.png", "seed0001.png", "seed0007.png"}
+    drawn = read_image(tmp_path / "g" / "seed0007.png")
+    torch.testing.assert_close(drawn, toy(toy.sample([7])), atol=3e-3, rtol=0)
+
+
+@pytest.mark.parametrize("seeds", ["", "a", "3-1", "1,,2", "-4"])
+def test_bad_seeds_are_refused(monkeypatch, capsys, tmp_path, toy, seeds):
+    assert run(monkeypatch, "generate", f"--seeds={seeds}", "--out", tmp_path / "g") == 2
+    refused_in_one_sentence(capsys, "seeds")
+
+
+def test_version_is_printed(monkeypatch, capsys):
+    assert run(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out.startswith("interlayer 0.")
+
+
+ENDLESS = """
+import sys
+from interlayer import ToyGenerator, cli, hub
+hub.load = lambda *args, **kwargs: ToyGenerator(64)
+sys.argv = ["interlayer", "recover", "sample:astronaut", "--steps", "1000000", "--method", "csgm",
+            "--task", "inpaint:0.5", "--json", "--out", sys.argv[1]]
+cli.main()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_writes_the_best_so_far_and_says_so(tmp_path: Path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", ENDLESS, str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not out.is_dir() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    printed, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "best estimate so far" in said and "Traceback" not in said
+    result = json.loads(printed)
+    assert result["interrupted"] and 0 < result["steps"] < 1_000_000
+    assert {p.name for p in (out / "astronaut").iterdir()} == FILES
