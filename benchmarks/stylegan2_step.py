@@ -4,6 +4,8 @@ A step is a forward pass, the backward pass of a squared error to styles, noise 
 activation, and an Adam update. The textbook formulation is the paper's own: every sample's weights
 are scaled and normalised and a grouped convolution applies them, so that the gradient goes through
 the weights. Every variant runs in a process of its own, for its peak memory, with random weights.
+All but "plain", which is the textbook's as it would be found, keep freed memory, as `solve` does;
+ratios are to "textbook", which does too.
 
     python benchmarks/stylegan2_step.py --sizes 256 1024
 """
@@ -30,7 +32,7 @@ from interlayer.generators.stylegan2 import StyleGAN2
 from interlayer.memory import keep_freed_memory
 
 CONFIG_F = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
-VARIANTS = ("textbook", "float32", "bfloat16")
+VARIANTS = ("plain", "textbook", "float32", "bfloat16")
 PERTURBED_LAYER = 2
 Images = Callable[[Tensor, Sequence[Tensor], Tensor], Tensor]
 
@@ -127,15 +129,17 @@ def images(model: StyleGAN2 | TextbookStyleGAN2) -> Images:
 
 def measure(variant: str, size: int, steps: int, folder: Path) -> dict[str, float]:
     """Seconds of the fastest step and peak resident memory in GB; the image goes to a file."""
-    keep_freed_memory()
+    if variant != "plain":
+        keep_freed_memory()
     widths = tuple(width for at, width in CONFIG_F.items() if at <= size)
     layout = Layout(channels=widths, z_dim=512, mapping=(512,) * 8)
     tensors = layout.random_tensors(seed=0)
     noise = [t.clone() for name, t in tensors.items() if name.endswith(".noise")]
-    if variant == "textbook":
+    if variant in ("plain", "textbook"):
         draw = images(TextbookStyleGAN2(tensors))
     else:
         draw = images(StyleGAN2(tensors, precision=getattr(torch, variant)))
+        del tensors
     generator = torch.Generator().manual_seed(1)
     ws = torch.randn(1, 2 * len(widths), 512, generator=generator)
     change = torch.zeros(1, widths[1], 8, 8)

@@ -2,18 +2,22 @@
 
 import io
 import pickle
+import struct
 import sys
 import types
+import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from interlayer.generators.layout import Layout
 from interlayer.generators.stylegan2_names import fold_gains, nvidia_names, rosinality_names
+from interlayer.torchfile import LEGACY_MAGIC, LEGACY_VERSION
 
 FILTER = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 64
 
@@ -126,4 +130,69 @@ def small_tensors(**changes) -> dict[str, Tensor]:
     """Weights of a small generator, mean style included."""
     settings = {"channels": (6, 4, 3), "z_dim": 5, "mapping": (7, 4)}
     tensors = Layout(**(settings | changes)).random_tensors(seed=2)
-    return tensors | {"mapping.mean": torch.linspace(-1, 1, tensors["4.conv1.style.weight"].shape[1])}
+    return tensors | {
+        "mapping.mean": torch.linspace(-1, 1, tensors["4.conv1.style.weight"].shape[1])
+    }
+
+
+class Claim:
+    """Pickles as a call of ``function`` with these arguments."""
+
+    def __init__(self, function: Any, *args: Any) -> None:
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+class Reference:
+    """Pickles as a persistent id."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class ReferencePickler(pickle.Pickler):
+    """Writes `Reference` as PyTorch writes storages."""
+
+    def persistent_id(self, obj: Any) -> Any:
+        return obj.value if isinstance(obj, Reference) else None
+
+
+def dumps(value: Any) -> bytes:
+    """A pickle in which `Reference` is a persistent id."""
+    stream = io.BytesIO()
+    ReferencePickler(stream, protocol=4).dump(value)
+    return stream.getvalue()
+
+
+def claimed_tensor(shape: tuple[int, ...], numel: int, held: int, container: str) -> bytes:
+    """A file with one tensor of ``shape`` over a storage said to hold ``numel`` floats.
+
+    ``held`` of them are there; ``container`` is zip, legacy or nested.
+    """
+    storage = Reference(("storage", torch.FloatStorage, "0", "cpu", numel))
+    if container != "zip":
+        storage.value += (None,)
+    stride = tuple(int(np.prod(shape[i + 1 :], dtype=object)) for i in range(len(shape)))
+    rebuild = torch._utils._rebuild_tensor_v2  # type: ignore[attr-defined]
+
+    def tensor(source: Any) -> Any:
+        claim = Claim(rebuild, source, 0, shape, stride, False, OrderedDict())
+        return {"g_ema": {"style.1.weight": claim}}
+
+    if container == "zip":
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr("x/data.pkl", dumps(tensor(storage)))
+            archive.writestr("x/data/0", bytes(4 * held))
+        return stream.getvalue()
+
+    def legacy(root: Any) -> bytes:
+        head = [LEGACY_MAGIC, LEGACY_VERSION, {"little_endian": True}, root, ["0"]]
+        return b"".join(map(dumps, head)) + struct.pack("<q", numel) + bytes(4 * held)
+
+    if container == "legacy":
+        return legacy(tensor(storage))
+    load = torch.storage._load_from_bytes  # type: ignore[attr-defined]
+    return dumps(tensor(Claim(load, legacy(storage))))

@@ -14,14 +14,18 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from interlayer import torchfile
 from interlayer.checkpoints import convert, inspect, load_generator, read_checkpoint
 from interlayer.errors import InputError
+from interlayer.foreign import collect
 from interlayer.generators.base import Generator
 from interlayer.generators.layout import Output
 from interlayer.generators.stylegan2 import StyleGAN2
-from interlayer.torchfile import LazyTensor
+from interlayer.torchfile import LazyTensor, TorchFile
+from interlayer.unpickling import Name, Record, read_pickle
 
 from .checkpoint_files import (
+    claimed_tensor,
     nvidia_pickle,
     nvidia_tensors,
     rosinality_state,
@@ -154,7 +158,7 @@ def test_inspecting_loads_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_extension_does_not_matter(tmp_path: Path) -> None:
     path = written(tmp_path, nvidia_pickle(nvidia_tensors(small_tensors())), "net.safetensors")
     convert(path, tmp_path / "net.pkl")
-    assert inspect(path).source == "a nvidia checkpoint"
+    assert inspect(path).source == "an NVIDIA pickle"
     assert inspect(tmp_path / "net.pkl").source == "a converted file"
 
 
@@ -216,20 +220,64 @@ def test_foreign_or_damaged_safetensors_are_refused(tmp_path: Path) -> None:
     assert "lacks the tensor 'constant'" in refusal(path)
 
 
-def test_a_claim_of_a_huge_tensor_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("container", ["zip", "legacy", "nested"])
+def test_claims_beyond_the_file_are_refused(tmp_path: Path, container: str) -> None:
+    honest = claimed_tensor((2, 3), numel=6, held=6, container=container)
+    assert "lacks the tensor 'input.input'" in refusal(written(tmp_path, honest))
+    million = (10**6, 10**6)
+    for shape, numel in ((million, 10**12), (million, 6), ((2, 4), 6), ((2, 3), 7)):
+        bad = claimed_tensor(shape, numel, held=6, container=container)
+        message = refusal(written(tmp_path, bad))
+        assert "claim" in message, message
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_expanded_tensors_are_refused(tmp_path: Path, legacy: bool) -> None:
     state = rosinality_state(small_tensors())
-    for legacy in (False, True):
-        good = saved(state, legacy)
-        assert good.count(b"K\x04K\x04K\x04K\x04") == 0
-        for small, huge in ((b"K\x05\x86", b"\x8a\x06\0\0\0\0\0\x01\x86"), (b"J", b"J")):
-            bad = good.replace(small, huge, 1)
-            if bad != good:
-                refusal(written(tmp_path, bad))
-    expanded = rosinality_state(small_tensors())
-    expanded["g_ema"]["style.1.weight"] = torch.zeros(1).expand(10**6, 10**6)
-    for legacy in (False, True):
-        message = refusal(written(tmp_path, saved(expanded, legacy)))
-        assert "a tensor of shape (1000000, 1000000) is claimed" in message
+    state["g_ema"]["style.1.weight"] = torch.zeros(1).expand(10**6, 10**6)
+    message = refusal(written(tmp_path, saved(state, legacy)))
+    assert "a tensor of shape (1000000, 1000000) is claimed" in message
+
+
+def module_record(children: dict, **state) -> Record:
+    """What a pickled module is read as."""
+    return Record(Name("nets.Generator"), (), {"_modules": children, **state})
+
+
+def test_work_does_not_grow_with_repetition() -> None:
+    """A pickle may mention one thing many times; a dag of modules has exponentially many paths."""
+    shared = module_record({})
+    for _ in range(30):
+        shared = module_record({"a": shared, "b": shared, "c": shared, "d": shared})
+    wide = module_record({str(i): 0 for i in range(1000)})
+    wide = module_record({str(i): wide for i in range(1000)})
+    full = module_record({}, _buffers={str(i): 0 for i in range(1000)})
+    full = module_record({str(i): full for i in range(1000)})
+    for root in (shared, wide, full):
+        with pytest.raises(InputError, match="too many modules|more than 100,000 tensors"):
+            collect(TorchFile(root, lambda pid: pytest.fail("nothing is stored")), root)
+
+
+def test_a_storage_mentioned_often_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = read_pickle(claimed_tensor((2, 3), numel=6, held=6, container="nested")).root
+    view = content["g_ema"]["style.1.weight"]
+    opened = []
+
+    def open_once(raw: bytes):
+        opened.append(raw)
+        return original(raw)
+
+    original = torchfile._nested_storage
+    monkeypatch.setattr(torchfile, "_nested_storage", open_once)
+    file = TorchFile(content, lambda pid: pytest.fail("nothing is stored outside"))
+    assert all(file.tensor(view) is not None for _ in range(5))
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 2**5000, "256", [[]], ()])
+def test_odd_plain_values_are_refused(tmp_path: Path, value) -> None:
+    path = written(tmp_path, nvidia_pickle(nvidia_tensors(small_tensors()), clamp=value))
+    assert "one positive bound conv_clamp" in refusal(path)
 
 
 def zip_with(replace: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:

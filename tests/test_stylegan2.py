@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from interlayer.checkpoints import load_generator
@@ -72,7 +73,7 @@ def test_it_is_the_textbook_formulation(output: Output, conv_clamp: float | None
             torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-5)
     if conv_clamp is not None:
         free = StyleGAN2(tensors).run(start, 0, G.num_layers)
-        assert not torch.allclose(free.rgb, ours.rgb, atol=0.1)  # type: ignore[arg-type]
+        assert not torch.allclose(free.rgb, ours.rgb, atol=0.02)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
@@ -85,10 +86,12 @@ def test_its_gradients_are_the_textbook_ones(output: Output) -> None:
         ws = styles(G).requires_grad_()
         noise = [n.clone().requires_grad_() for n in G.noise_maps()]
         before = model.layer(0, G.start_from_styles(ws, noise))
+        assert before.h is not None
         change = torch.zeros_like(before.h).requires_grad_()
         state = LayerState(before.h + change, before.ws, before.noise, before.rgb)
         for index in range(1, G.num_layers):
             state = model.layer(index, state)
+        assert state.rgb is not None
         return list(torch.autograd.grad((state.rgb * weights).sum(), [ws, change, *noise]))
 
     for ours, theirs in zip(gradients(G), gradients(textbook), strict=True):
@@ -102,7 +105,7 @@ def test_every_cut_recomposes_exactly(output: Output, precision: torch.dtype) ->
     G = generator(output, precision=precision)
     found = states(G, G.start(G.sample([0, 1])))
     whole = G.image(found[-1])
-    assert whole.shape == (2, 3, 64, 64) and whole.dtype == torch.float32 and whole.std() > 0.05
+    assert whole.shape == (2, 3, 64, 64) and whole.dtype == torch.float32 and whole.std() > 0.02
     for cut, state in enumerate(found):
         assert torch.equal(G.image(G.run(state, cut, G.num_layers)), whole)
 
@@ -206,21 +209,18 @@ def test_a_class_must_be_given_and_matters() -> None:
     assert not torch.allclose(first.mapping(gaussian), last.mapping(gaussian), atol=0.01)
 
 
-@pytest.mark.parametrize("size", [1, 4, 9])
-def test_merged_up_convolution_is_convolution_then_blur(size: int) -> None:
-    random = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 5, size, size, generator=random)
-    weight = torch.randn(7, 5, 3, 3, generator=random)
-    blur = modulation.binomial_filter()
-    apart = modulation.convolve_up(x, weight.transpose(0, 1), blur)
-    merged = modulation.convolve_up(x, modulation.merge_blur(weight), blur)
-    assert apart.shape == (2, 7, 2 * size, 2 * size)
-    torch.testing.assert_close(merged, apart, atol=1e-4, rtol=0)
-
-
 def test_doubling_keeps_constants_away_from_the_border() -> None:
     doubled = modulation.double(torch.ones(1, 2, 5, 5), modulation.binomial_filter())
     torch.testing.assert_close(doubled[..., 1:-1, 1:-1], torch.ones(1, 2, 8, 8))
+
+
+def test_doubling_is_the_adjoint_of_blurring_and_keeping_every_second_pixel() -> None:
+    random = torch.Generator().manual_seed(0)
+    small, large = (torch.randn(1, 2, n, n, generator=random) for n in (5, 10))
+    blur = modulation.binomial_filter()
+    kept = F.conv2d(large, blur.expand(2, 1, 4, 4), stride=2, padding=1, groups=2)
+    one = (modulation.double(small, blur) * large).sum()
+    torch.testing.assert_close(one, (small * kept).sum(), atol=1e-4, rtol=1e-4)
 
 
 def test_wrong_tensors_are_named() -> None:

@@ -217,9 +217,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint("OpenVINO models", "mobilestylegan", shapes, None, "", lambda: tensors)
     found = find_generator(open_torch_file(path), path.stat().st_size)
     shapes = found.layout.shapes()
-    return Checkpoint(
-        f"a {found.kind} checkpoint", "stylegan2", shapes, found.conv_clamp, "", found.load
-    )
+    source = {"nvidia": "an NVIDIA pickle", "rosinality": "a rosinality checkpoint"}[found.kind]
+    return Checkpoint(source, "stylegan2", shapes, found.conv_clamp, "", found.load)
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -252,7 +251,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
 def _conv_clamp_setting(settings: str) -> float | None:
     try:
         match json.loads(settings):
-            case {"conv_clamp": float() | int() as bound} if bound > 0:
+            case {"conv_clamp": float() | int() as bound} if 0 < bound < 2**63:
                 return float(bound)
             case {"conv_clamp": None}:
                 return None

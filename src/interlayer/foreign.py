@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +24,11 @@ from interlayer.unpickling import Record
 
 GENERATORS = ("G_ema", "g_ema", "G", "g", "generator")
 DISCRIMINATORS = ("D", "d", "discriminator")
-_MODULES_LIMIT = 10_000
+_ENTRIES_LIMIT = 100_000
 _DEPTH_LIMIT = 8
+_LONGEST_NAME = 80
+_SHARING_LIMIT = 16
+_PLAIN_VALUES = ("conv_clamp", "activation", "bias_gain")
 _FILTERS = (".resample_filter", ".blur.kernel", ".upsample.kernel")
 _DISCRIMINATOR_KEYS = re.compile(r"(b\d+\.fromrgb|b4\.out|final_conv|final_linear)\.")
 _STYLEGAN3_KEYS = re.compile(r"synthesis\.(input\.|L\d+_)")
@@ -82,18 +85,17 @@ def find_generator(file: TorchFile, size: int) -> ForeignGenerator:
         average = file.tensor(file.root["latent_avg"])
         if average is not None:
             found.tensors.setdefault("latent_avg", average)
-    identify = _identify(found.tensors)
-    if sum(lazy.nbytes for lazy in found.tensors.values()) > size:
-        raise InputError("the file claims more data than it holds")
-    names = nvidia_names() if identify == "nvidia" else rosinality_names()
+    kind = _identify(found.tensors)
+    names = nvidia_names() if kind == "nvidia" else rosinality_names()
     tensors = {names.get(k, k): v for k, v in _without_filters(found.tensors).items()}
     back = {ours: theirs for theirs, ours in names.items()}
     shapes = {name: fit_shape(name, lazy.shape) for name, lazy in tensors.items()}
-    if identify == "rosinality":
+    if kind == "rosinality":
         shapes, tensors = _with_noise(shapes, tensors)
     layout = Layout.infer(shapes, lambda ours: back.get(ours, ours))
+    _check_size(tensors.values(), size)
     return ForeignGenerator(
-        identify, layout, _conv_clamp(found.values), tensors, _mapping_rate(found.values)
+        kind, layout, _conv_clamp(found.values), tensors, _mapping_rate(found.values)
     )
 
 
@@ -116,39 +118,43 @@ def as_items(value: Any) -> Mapping[Any, Any]:
 
 
 def collect(file: TorchFile, network: Any) -> Found:
-    """Walk the modules of a pickled network, or read a state dictionary."""
-    found = Found()
-    if not isinstance(network, Record):
-        for name, value in as_items(network).items():
-            lazy = file.tensor(value)
-            if lazy is not None and isinstance(name, str):
-                found.tensors[name] = lazy
-        return found
-    for prefix, state in _modules(network):
-        found.values[prefix] = {k: v for k, v in state.items() if isinstance(k, str)}
-        for group in ("_parameters", "_buffers"):
-            for name, value in as_items(state.get(group)).items():
+    """Walk the modules of a pickled network, or read a state dictionary.
+
+    A pickle can mention one thing any number of times at little cost, so every entry that is
+    looked at counts towards a limit.
+    """
+    found, entries = Found(), 0
+    modules = _modules(network) if isinstance(network, Record) else [("", {"_buffers": network})]
+    for prefix, state in modules:
+        found.values[prefix] = {k: state.get(k) for k in _PLAIN_VALUES if k in state}
+        for group in (as_items(state.get("_parameters")), as_items(state.get("_buffers"))):
+            entries += len(group)
+            if entries > _ENTRIES_LIMIT:
+                raise InputError(f"the file has more than {_ENTRIES_LIMIT:,} tensors")
+            for name, value in group.items():
                 lazy = file.tensor(value)
-                if lazy is not None and isinstance(name, str):
+                if lazy is not None and isinstance(name, str) and len(name) <= _LONGEST_NAME:
                     found.tensors[f"{prefix}{name}"] = lazy
     return found
 
 
 def _modules(network: Record) -> Iterator[tuple[str, Mapping[Any, Any]]]:
     """Dotted prefix and attributes of every module of a pickled network."""
+    if not _attributes(network):
+        raise InputError(f"the file holds no network but a call of {network.callable}; refused")
     pending: list[tuple[str, Any]] = [("", network)]
-    for count in range(_MODULES_LIMIT):
-        if not pending:
-            return
+    entries = 0
+    while pending:
         prefix, record = pending.pop()
         state = _attributes(record)
-        if not state and count == 0:
-            raise InputError(f"the file holds no network but a call of {network.callable}; refused")
         yield prefix, state
-        for name, child in as_items(state.get("_modules")).items():
-            if isinstance(name, str) and len(name) <= 80 and prefix.count(".") < _DEPTH_LIMIT:
+        children = as_items(state.get("_modules"))
+        entries += len(children)
+        if entries > _ENTRIES_LIMIT or prefix.count(".") > _DEPTH_LIMIT:
+            raise InputError("the file's network has too many modules, or modules within modules")
+        for name, child in children.items():
+            if isinstance(name, str) and len(name) <= _LONGEST_NAME:
                 pending.append((f"{prefix}{name}.", child))
-    raise InputError(f"the file's network has more than {_MODULES_LIMIT:,} modules")
 
 
 def _attributes(record: Any) -> Mapping[Any, Any]:
@@ -189,10 +195,19 @@ def _without_filters(tensors: Mapping[str, LazyTensor]) -> dict[str, LazyTensor]
         if not name.endswith(_FILTERS):
             kept[name] = lazy
             continue
-        values = lazy.load().float() if lazy.shape == (4, 4) else torch.zeros(4, 4)
+        small = lazy.shape == (4, 4) and lazy.storage.numel <= 64
+        values = lazy.load().float() if small else torch.zeros(4, 4)
         if not torch.allclose(values / values.sum(), usual, atol=1e-5):
             raise InputError(f"{name[:80]!r} is not the filter [1, 3, 3, 1] that StyleGAN2 has")
     return kept
+
+
+def _check_size(tensors: Iterable[LazyTensor], size: int) -> None:
+    """Refuse tensors that overlap so much that reading them is more work than the file is worth."""
+    tensors = list(tensors)
+    read = sum(lazy.storage.numel * lazy.storage.dtype.itemsize for lazy in tensors)
+    if sum(lazy.nbytes for lazy in tensors) > size or read > _SHARING_LIMIT * size:
+        raise InputError("the file's tensors claim more data than it holds")
 
 
 def _with_noise(
@@ -210,18 +225,19 @@ def _conv_clamp(values: Mapping[str, Mapping[str, Any]]) -> float | None:
     layers = [v for k, v in values.items() if re.search(r"\.(conv[01]|torgb)\.$", k)]
     for layer in layers:
         if layer.get("activation", "lrelu") != "lrelu":
-            other = str(layer["activation"])[:40]
-            raise InputError(f"a layer has the activation {other!r}, not lrelu")
-    bounds = {plain_number(layer.get("conv_clamp")) for layer in layers} or {None}
-    if len(bounds) > 1:
-        raise InputError("the generator's layers have different bounds conv_clamp")
-    return bounds.pop()
+            raise InputError("a layer of the generator has another activation than lrelu")
+    given = [layer.get("conv_clamp") for layer in layers]
+    bounds = {None if value is None else plain_number(value) or 0.0 for value in given} or {None}
+    bound = bounds.pop()
+    if bounds or (bound is not None and not 0 < bound < float("inf")):
+        raise InputError("the generator's layers do not have one positive bound conv_clamp")
+    return bound
 
 
 def _mapping_rate(values: Mapping[str, Mapping[str, Any]]) -> float:
     """The mapping network's learning rate multiplier: the gain of its biases."""
     rates = {plain_number(v.get("bias_gain", 0.01)) for k, v in values.items() if "mapping.fc" in k}
     rate = rates.pop() if rates else 0.01
-    if rates or rate is None:
-        raise InputError("the mapping network's layers have different learning rate multipliers")
+    if rates or rate is None or not 0 < rate < float("inf"):
+        raise InputError("the mapping network does not have one positive learning rate multiplier")
     return rate

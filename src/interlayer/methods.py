@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+DEFAULT_STEPS = 180
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -75,12 +77,12 @@ class Method:
         return replace(self, stages=tuple(stages))
 
 
-def csgm(steps: int = 240, lr: float = 0.1) -> Method:
+def csgm(steps: int = DEFAULT_STEPS, lr: float = 0.2) -> Method:
     """One stage over the latent code alone (Bora et al., CSGM, arXiv 1703.03208)."""
     return Method("csgm", (Stage(0, steps, lr),))
 
 
-def pulse(steps: int = 240, lr: float = 0.4, geocross: float = 5e-4) -> Method:
+def pulse(steps: int = DEFAULT_STEPS, lr: float = 0.4, geocross: float = 5e-4) -> Method:
     """One stage on the sphere, with the geodesic cross loss (Menon et al., arXiv 2003.03808).
 
     Loss weights and step size are the paper's (100 against 0.05; spherical Adam at 0.4).
@@ -91,20 +93,20 @@ def pulse(steps: int = 240, lr: float = 0.4, geocross: float = 5e-4) -> Method:
 
 
 def ilo(
-    steps: int = 240,
+    steps: int = DEFAULT_STEPS,
     layers: Sequence[int] = (0, 2, 3, 4),
     radius: float = 0.05,
-    lr: float = 0.1,
-    layer_lr: float = 0.02,
+    lr: float = 0.2,
+    layer_lr: float = 0.04,
 ) -> Method:
     """Intermediate Layer Optimization (Daras et al., ICML 2021, arXiv 2102.07364).
 
-    A third of the steps go to the latent code, the rest in equal shares to the other layers, each
+    Two fifths of the steps go to the latent code, the rest in equal shares to the other layers, each
     within an l1 ball of ``radius`` around what the stage before reached.
     """
     first, *later = layers
-    share = round(2000 / max(1, len(later)))
-    stages = [Stage(first, 1000, lr), *(Stage(p, share, layer_lr, radius) for p in later)]
+    share = round(600 / max(1, len(later)))
+    stages = [Stage(first, 400, lr), *(Stage(p, share, layer_lr, radius) for p in later)]
     return Method("ilo", tuple(stages)).scaled(steps)
 
 

@@ -114,7 +114,7 @@ def iterate(
     like = y.new_zeros(len(y), 3, generator.resolution, generator.resolution, dtype=torch.float32)
     split = split_measurements(physics, y, like, holdout, seeds)
     z, noise = starting_point(generator, method, seeds)
-    space = SearchSpace(generator, method.stages[0], z.to(like), noise, LayerState())
+    space = SearchSpace(generator, Stage(layer=0, steps=1), z.to(like), noise, LayerState())
     return _steps(physics, y, method, split, space, _Run(seeds))
 
 

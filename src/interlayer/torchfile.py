@@ -13,7 +13,7 @@ import mmap
 import struct
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_VERSION = 1001
 _PICKLE_IN_ZIP_LIMIT = 64 << 20
 _DIMENSIONS_LIMIT = 8
+_LONGEST_KEY = 80
 _DTYPES = {
     "DoubleStorage": torch.float64,
     "FloatStorage": torch.float32,
@@ -84,6 +85,7 @@ class TorchFile:
 
     root: Any
     storage: Callable[[object], Storage]
+    _nested: dict[int, Storage] = field(default_factory=dict, repr=False)
 
     def tensor(self, value: object) -> LazyTensor | None:
         """The tensor or parameter that a record describes; ``None`` if it describes another thing.
@@ -119,9 +121,9 @@ class TorchFile:
         if isinstance(source, Record) and source.callable.value == _NESTED:
             match source.args:
                 case (bytes() as raw,):
-                    nested = _open_legacy(io.BytesIO(raw), len(raw))
-                    if isinstance(nested.root, PersistentId):
-                        return nested.storage(nested.root.value)
+                    if id(raw) not in self._nested:  # the root object keeps it alive
+                        self._nested[id(raw)] = _nested_storage(raw)
+                    return self._nested[id(raw)]
         raise InputError("a tensor's storage is not stored in any way that PyTorch uses")
 
 
@@ -144,7 +146,7 @@ def open_torch_file(path: Path) -> TorchFile:
 
 def plain_number(value: object) -> float | None:
     """The number in a plain value or a record of a NumPy scalar; ``None`` if there is none."""
-    if isinstance(value, (int, float)):
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63):
         return float(value)
     match value:
         case Record(Name(name), (Record(Name("numpy.dtype"), (str(kind), *_)), bytes(raw))):
@@ -224,12 +226,21 @@ def _open_legacy(stream: Any, size: int) -> TorchFile:
     return TorchFile(content.root, storage)
 
 
+def _nested_storage(raw: bytes) -> Storage:
+    """The storage that a file within the file consists of."""
+    nested = _open_legacy(io.BytesIO(raw), len(raw))
+    if not isinstance(nested.root, PersistentId):
+        raise InputError("a tensor's storage is not stored in any way that PyTorch uses")
+    return nested.storage(nested.root.value)
+
+
 def _parse_persistent_id(pid: object) -> tuple[torch.dtype, str, int]:
     """Data type, key and number of values of ``("storage", type, key, location, numel)``."""
     match pid:
         case ("storage", Name(name), str(key), str(), int(numel), *rest) if not any(rest):
             module, _, kind = name.rpartition(".")
-            if module in ("torch", "torch.storage") and kind in _DTYPES and 0 <= numel < 2**48:
+            known = module in ("torch", "torch.storage") and kind in _DTYPES
+            if known and len(key) <= _LONGEST_KEY and 0 <= numel < 2**48:
                 return _DTYPES[kind], key, numel
     raise InputError("the file refers to a storage in a way that PyTorch does not use")
 

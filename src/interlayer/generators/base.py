@@ -52,9 +52,9 @@ class LayerStatistics:
 class Generator(nn.Module, ABC):
     r"""A pre-trained generator ``G = G_L ∘ … ∘ G_1`` that can be cut between any two layers.
 
-    The latent code ``z`` (B, \*latent_shape) is whitened: the prior is close to a standard Gaussian,
-    and ``z = 0`` is the generator's mean. Weights never take gradients; use is free of mode flags:
-    what a call computes depends on its arguments alone.
+    The latent code ``z`` (B, \*latent_shape) is whitened: the prior is close to a standard
+    Gaussian, and ``z = 0`` is the generator's mean. Weights never take gradients; use is free of
+    mode flags: what a call computes depends on its arguments alone.
 
     >>> from interlayer.generators import ToyGenerator
     >>> G = ToyGenerator()

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from interlayer.errors import InputError
 
+_MOST_BLOCKS = 11
+_LARGEST = 8192
 Shape = tuple[int, ...]
 Output = Literal["skip", "resnet", "orig"]
 
@@ -109,24 +111,21 @@ class Layout:
             InputError: if a tensor is missing, unknown or of the wrong shape; it is named.
         """
         _check_constant(shapes.get("constant"), called("constant"))
-        widths = _outputs(shapes, [f"{4 * 2**i}.conv1.weight" for i in range(16)])
+        widths = _outputs(shapes, [f"{4 * 2**i}.conv1.weight" for i in range(_MOST_BLOCKS)])
         mapping = _outputs(shapes, [f"mapping.{i}.weight" for i in range(64)])
         for found, first in ((widths, "4.conv1.weight"), (mapping, "mapping.0.weight")):
-            if not found or min(found) < 1:
-                raise InputError(f"the generator has no usable tensor {called(first)!r}")
+            if not found:
+                raise InputError(f"the generator lacks the tensor {called(first)!r}")
         embedding, num_classes = _pair(shapes, "mapping.embed.weight")
+        z_dim = _pair(shapes, "mapping.0.weight")[1] - embedding
+        sizes = (*widths, *mapping, z_dim)
+        if min(sizes) < 1 or max(*sizes, num_classes) > _LARGEST:
+            raise InputError(f"the generator's layers are not 1 to {_LARGEST} channels wide")
         output = "resnet" if "8.skip.weight" in shapes else "orig"
         if len(widths) == 1 or "4.rgb.weight" in shapes:
             output = "skip"
-        layout = cls(
-            channels=widths,
-            z_dim=_pair(shapes, "mapping.0.weight")[1] - embedding,
-            mapping=mapping,
-            output=output,
-            noise="4.conv1.noise" in shapes,
-            num_classes=num_classes,
-            embedding=embedding,
-        )
+        noise = "4.conv1.noise" in shapes
+        layout = cls(widths, z_dim, mapping, output, noise, num_classes, embedding)
         layout.check(shapes, called)
         return layout
 
@@ -151,7 +150,9 @@ class Layout:
             value = gain * torch.randn(shape, generator=generator)
             if name.endswith("style.bias"):
                 value += 1
-            tensors[name] = value * (shape[0] ** -0.5 if ".rgb.style" in name else 1)
+            if ".rgb.style" in name:
+                value *= 0.3 * shape[0] ** -0.5  # gives images the contrast of photographs
+            tensors[name] = value
         return tensors
 
 

@@ -42,7 +42,7 @@ class MobileStyleGAN(StyleGenerator):
         self.resolution = tensors["constant"].shape[-1] * 2 ** (self.depth + 1)
         self.latent_shape = (self.num_ws, tensors["mapping.0.weight"].shape[1])
         self.z_dim = self.latent_shape[1]
-        self.hold(tensors)
+        self.hold({key: channels_last(value) for key, value in tensors.items()})
         if "latent.mean" not in tensors:
             self.measure_latent()
 
@@ -95,6 +95,12 @@ class MobileStyleGAN(StyleGenerator):
         assert state.h is not None
         h = state.h * self._scale(state, "rgb", self.num_ws - 1)
         return inverse_haar(F.conv2d(h, self._get("rgb.weight"), self._get("rgb.bias")))
+
+
+def channels_last(weight: Tensor) -> Tensor:
+    """Convolution weights in the memory order that the activations then take too."""
+    is_kernel = weight.ndim == 4 and weight.shape[0] > 1
+    return weight.contiguous(memory_format=torch.channels_last) if is_kernel else weight
 
 
 def check_shapes(shapes: Mapping[str, Shape]) -> None:

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 DEMODULATION_EPSILON = 1e-8
-MERGED_UP_TO = 32
 
 
 def binomial_filter() -> Tensor:
@@ -31,34 +30,18 @@ def demodulation(scale: Tensor, squares: Tensor) -> Tensor:
     return (F.linear(scale.square(), squares) + DEMODULATION_EPSILON).rsqrt()
 
 
-def doubles_merged(resolution: int) -> bool:
-    """Whether the up-convolution to ``resolution`` px is faster as one 6x6 convolution."""
-    return resolution <= MERGED_UP_TO
-
-
-def merge_blur(weight: Tensor) -> Tensor:
-    """A stride-2 transposed 3x3 convolution and the blur behind it as one 6x6 kernel.
-
-    Args:
-        weight: (Cout, Cin, 3, 3).
-
-    Returns:
-        (Cin, Cout, 6, 6), for a transposed convolution with stride 2 and padding 2.
-    """
-    out_channels, in_channels = weight.shape[:2]
-    kernels = weight.transpose(0, 1).reshape(-1, 1, 3, 3)
-    blur = binomial_filter().to(weight)[None, None]
-    return F.conv2d(kernels, blur, padding=3).reshape(in_channels, out_channels, 6, 6)
-
-
 def convolve_up(x: Tensor, weight: Tensor, blur: Tensor) -> Tensor:
     """Convolve to twice the size: (B, Cin, H, W) -> (B, Cout, 2H, 2W).
 
-    One transposed convolution where the weight is a merged one (6x6), which takes four times the
-    arithmetic but one pass, and else a transposed 3x3 convolution and a depthwise blur.
+    A transposed 3x3 convolution with stride 2 and a depthwise blur. Merged into one transposed 6x6
+    convolution they take four times the arithmetic, which is slower at every size and width, on
+    the CPU and with channels last, than the pass over memory that it saves.
+
+    Args:
+        x: activation.
+        weight: (Cin, Cout, 3, 3).
+        blur: (4, 4).
     """
-    if weight.shape[-1] == 6:
-        return F.conv_transpose2d(x, weight, stride=2, padding=2)
     return depthwise(F.conv_transpose2d(x, weight, stride=2), blur)
 
 

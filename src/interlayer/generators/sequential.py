@@ -37,7 +37,8 @@ class Sequential(Generator):
 
     Raises:
         InputError: if a cut does not exist, is not reached exactly once or is not all that the
-            layers behind it read, or if the chained layers differ from ``module(z)``.
+            layers behind it read, if the chained layers differ from ``module(z)``, or if a layer
+            changes its input in place (submodules with an ``inplace`` flag are told not to).
 
     >>> decoder = nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Unflatten(1, (3, 2, 2)), nn.Tanh())
     >>> G = Sequential(decoder, cuts=["1"], latent_shape=(4,))
@@ -60,6 +61,9 @@ class Sequential(Generator):
         self.name, self.image_range = name, image_range
         self.latent_shape = tuple(latent_shape)
         whole = copy.deepcopy(module).eval().requires_grad_(False)
+        for part in whole.modules():
+            if getattr(part, "inplace", False) is True:
+                setattr(part, "inplace", False)  # noqa: B010 - a layer must not change its input
         self.layers = nn.ModuleList(split_at(whole, cuts))
         self.num_layers = len(self.layers)
         self.resolution = self._check(whole)
@@ -70,16 +74,27 @@ class Sequential(Generator):
         z = self.sample([0, 1])
         try:
             x = whole(z)
-            chained = self.run(self.start(z), 0, self.num_layers).h
         except (RuntimeError, TypeError, ValueError) as error:
             raise InputError(f"the module does not take codes {tuple(z.shape)}: {error}") from error
         if not isinstance(x, Tensor) or x.ndim != 4 or len(x) != 2 or x.shape[2] != x.shape[3]:
             shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise InputError(f"the module gives {shape} for 2 codes, not images (2, C, H, H)")
-        assert chained is not None
+        chained = self._run_unchanged(z)
         if chained.shape != x.shape or (chained - x).abs().max() > _TOLERANCE * x.abs().max():
             raise InputError("the chained layers do not give what the module gives; is it random?")
         return x.shape[-1]
+
+    def _run_unchanged(self, h: Tensor) -> Tensor:
+        """The last layer's output, if no layer changes its input."""
+        for index, layer in enumerate(self.layers):
+            before = h.clone()
+            after = layer(h)
+            if not torch.equal(before, h):
+                raise InputError(
+                    f"layer {index} changes its input in place, so it cannot be cut off"
+                )
+            h = after
+        return h
 
     def sample(self, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
         r"""Gaussian codes (B, \*latent_shape), scaled by ``truncation``."""

@@ -90,8 +90,7 @@ class StyleGAN2(StyleGenerator):
                 squares = weight.square().sum((2, 3))
                 self.register_buffer(f"{conv}.squares".replace(".", "_"), squares)
                 if conv.endswith("conv0"):
-                    merged = modulation.doubles_merged(4 * 2**i)
-                    weight = modulation.merge_blur(weight) if merged else weight.transpose(0, 1)
+                    weight = weight.transpose(0, 1)
                 kernel = weight.to(self._dtype(i)).contiguous(memory_format=torch.channels_last)
                 self.register_buffer(f"{conv}.weight".replace(".", "_"), kernel)
 
@@ -109,13 +108,11 @@ class StyleGAN2(StyleGenerator):
         """
         w = normalise(gaussian)
         if self.layout.num_classes:
+            weight, bias = self._get("mapping.embed.weight"), self._get("mapping.embed.bias")
             if condition is None:
-                classes = torch.full((len(w),), self.label or 0, device=w.device)
-                condition = F.one_hot(classes, self.layout.num_classes).to(w.dtype)
-            embedding = F.linear(
-                condition, self._get("mapping.embed.weight"), self._get("mapping.embed.bias")
-            )
-            w = torch.cat([w, normalise(embedding)], 1)
+                condition = torch.eye(self.layout.num_classes)[[self.label or 0]].to(w)
+            embedding = normalise(F.linear(condition, weight, bias))
+            w = torch.cat([w, embedding.expand(len(w), -1)], 1)
         return self.fully_connected(w, len(self.layout.mapping))
 
     def truncate(self, w: Tensor, psi: float = 1.0, cutoff: int | None = None) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from interlayer.generators.layout import Shape
 
-_BLOCKS = 12
+_BLOCKS = 11
 _MAPPING_LAYERS = 32
 _PARTS = ("weight", "bias")
 
