@@ -12,7 +12,7 @@ ORDER: Sequence[str] = """
     errors files images samples align physics tasks
     generators.base generators.styles generators.layout generators.modulation
     generators.stylegan2_names generators.mobilestylegan generators.stylegan2
-    generators.sequential generators.toy generators
+    generators.sequential generators.dcgan generators.toy generators
     unpickling torchfile openvino_ir foreign checkpoints wheels hub
     losses projections schedules memory optimiser methods search selection solve theory
     recovery interlayer bench cli __main__ demo

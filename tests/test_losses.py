@@ -32,6 +32,7 @@ def test_geodesic_cross_of_opposite_codes_is_pi_squared():
     codes = torch.tensor([[[1.0, 0.0], [-1.0, 0.0]]])
     torch.testing.assert_close(geodesic_cross(codes), torch.tensor([torch.pi**2]))
     assert geodesic_cross(codes[:, :1]).item() == 0
+    assert geodesic_cross(torch.ones(2, 100, 1, 1)).tolist() == [0, 0]
 
 
 def test_geodesic_cross_has_finite_gradients_at_coinciding_codes():

@@ -55,7 +55,7 @@ def test_every_cut_recomposes_exactly(faces: MobileStyleGAN) -> None:
 def test_a_batch_of_two_is_two_batches_of_one(faces: MobileStyleGAN) -> None:
     pair = faces(faces.sample([0, 1]))
     for i in range(2):
-        torch.testing.assert_close(pair[i : i + 1], faces(faces.sample([i])), atol=1e-4, rtol=0)
+        torch.testing.assert_close(pair[i : i + 1], faces(faces.sample([i])), atol=5e-4, rtol=0)
     assert (pair[0] - pair[1]).abs().mean() > 0.05
 
 

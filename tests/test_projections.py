@@ -61,3 +61,4 @@ def test_sphere_keeps_direction_and_sets_length():
     torch.testing.assert_close(on.norm(dim=-1), torch.full((2, 3), 4.0))
     torch.testing.assert_close(torch.cosine_similarity(on, z, dim=-1), torch.ones(2, 3))
     assert torch.equal(project_sphere(torch.zeros(1, 4)), torch.zeros(1, 4))
+    assert project_sphere(torch.ones(2, 100, 1, 1) * 3).eq(1).all()

@@ -16,6 +16,7 @@ from deepinv.physics.functional.blur import gaussian_blur
 from interlayer import (
     InputError,
     Method,
+    Sequential,
     Stage,
     ToyGenerator,
     as_reconstructor,
@@ -130,6 +131,27 @@ def test_optimised_noise_maps_fit_the_measurements_better():
     fixed = solve(physics, y, G, Method("fixed", (Stage(0, 60),)), holdout=0)
     moved = solve(physics, y, G, Method("moved", (Stage(0, 60, noise=True),)), holdout=0)
     assert (moved.stages[0].loss < fixed.stages[0].loss).all()
+
+
+def test_variables_that_enter_before_the_layer_of_a_stage_stay():
+    _, physics, y = problem()
+    stages = (Stage(0, 5), Stage(2, 20, noise=True))
+    solution = solve(physics, y, G, Method("late", stages))
+    assert solution.stages[1].loss.mean() < solution.stages[0].loss.mean()
+    decoder = torch.nn.Sequential(
+        torch.nn.Linear(4, 48), torch.nn.Tanh(), torch.nn.Unflatten(1, (3, 4, 4))
+    )
+    chain = Sequential(decoder, cuts=["0"], latent_shape=(4,))
+    x = chain(chain.sample([1]))
+    identity = Denoising(GaussianNoise(0.0))
+    solution = solve(identity, identity(x), chain, ilo(40, layers=(0, 1)))
+    assert psnr(solution.x_hat, x) > 20
+
+
+def test_a_method_may_start_behind_the_latent_code():
+    _, physics, y = problem()
+    solution = solve(physics, y, G, Method("inside", (Stage(1, 20),)))
+    assert solution.losses[-1, 0].mean() < solution.losses[0, 0].mean()
 
 
 def test_a_run_can_be_stopped_at_any_step_with_the_best_so_far():

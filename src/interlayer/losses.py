@@ -29,7 +29,7 @@ def geodesic_cross(z: Tensor) -> Tensor:
     nearly the same code, as they do under the prior.
 
     Args:
-        z: codes (B, num_ws, d).
+        z: codes (B, num_ws, d), or one code per image of any other shape.
 
     Returns:
         Squared angles in radians, 0 for a single code.
@@ -42,6 +42,8 @@ def geodesic_cross(z: Tensor) -> Tensor:
     >>> round(geodesic_cross(orthogonal).item() ** 0.5, 4)  # π / 2
     1.5708
     """
+    if z.ndim != 3:
+        return z.new_zeros(z.shape[0])
     first, second = torch.triu_indices(z.shape[1], z.shape[1], offset=1, device=z.device)
     if first.numel() == 0:
         return z.new_zeros(z.shape[0])

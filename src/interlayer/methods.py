@@ -69,6 +69,11 @@ class Method:
         """Gradient steps of all stages together."""
         return sum(stage.steps for stage in self.stages)
 
+    def within(self, num_layers: int) -> Method:
+        """The same method without stages that a generator of ``num_layers`` lacks, steps kept."""
+        stages = tuple(stage for stage in self.stages if stage.layer < num_layers)
+        return replace(self, stages=stages).scaled(self.steps)
+
     def scaled(self, steps: int) -> Method:
         """The same method with ``steps`` steps in all, shared in the same proportion."""
         shares = [max(1, round(stage.steps * steps / self.steps)) for stage in self.stages]

@@ -52,12 +52,16 @@ def _threshold(row: Tensor, radius: float) -> Tensor:
 
 
 def project_sphere(z: Tensor) -> Tensor:
-    r"""Nearest point of the sphere of radius ``sqrt(d)``, for each code of d entries (last dim).
+    r"""Nearest point of the sphere of radius ``sqrt(d)``, for each code of d entries.
 
     A high-dimensional Gaussian lives there (PULSE, arXiv 2003.03808). A zero code stays zero.
+
+    Args:
+        z: codes (B, num_ws, d), or one code per image of any other shape.
 
     >>> project_sphere(torch.tensor([[3.0, 4.0]])).norm().item() ** 2
     2.0000...
     """
-    norm = z.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(z.dtype).tiny)
-    return z * (z.shape[-1] ** 0.5 / norm)
+    codes = z if z.ndim == 3 else z.flatten(1)
+    norm = codes.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(z.dtype).tiny)
+    return (codes * (codes.shape[-1] ** 0.5 / norm)).reshape(z.shape)

@@ -73,7 +73,7 @@ def load_measurements(path: Path) -> Measurements:
     if not path.is_file():
         raise InputError(f"{path} does not exist; give a measurements.pt that recover has written")
     try:
-        stored = torch.load(path, weights_only=True)
+        stored = torch.load(path, map_location="cpu", weights_only=True)
         loaded = Measurements(
             y=stored["y"],
             task=str(stored["task"]),

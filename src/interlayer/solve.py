@@ -111,7 +111,8 @@ def iterate(
     keep_freed_memory()
     seeds = (seed,) * len(y) if isinstance(seed, int) else tuple(seed)
     check_problem(physics, y, generator, method, seeds)
-    like = y.new_zeros(len(y), 3, generator.resolution, generator.resolution, dtype=torch.float32)
+    size = (generator.channels, generator.resolution, generator.resolution)
+    like = y.new_zeros(len(y), *size, dtype=torch.float32)
     split = split_measurements(physics, y, like, holdout, seeds)
     z, noise = starting_point(generator, method, seeds)
     space = SearchSpace(generator, Stage(layer=0, steps=1), z.to(like), noise, LayerState())
@@ -133,7 +134,10 @@ def _steps(
                 predicted = physics.A(x)
                 loss = measurement_loss(predicted, y, split.fit)
                 objective = loss + method.geocross * geodesic_cross(space.z)
-                gradients = torch.autograd.grad(objective.sum(), adam.variables)
+                # What enters before this stage's layer is not in the graph: its gradient is 0.
+                gradients = torch.autograd.grad(
+                    objective.sum(), adam.variables, materialize_grads=True
+                )
             loss, x = loss.detach(), x.detach().clamp(0, 1)
             held_out = measurement_loss(predicted.detach(), y, split.held)
             run.record(x, loss, held_out)
@@ -215,7 +219,7 @@ def check_problem(
             f"{generator.name} has layers 0 to {generator.num_layers - 1}, so {method.name} "
             f"cannot optimise layer {deepest}"
         )
-    size = (1, 3, generator.resolution, generator.resolution)
+    size = (1, generator.channels, generator.resolution, generator.resolution)
     try:
         expected = physics.A(y.new_zeros(size, dtype=torch.float32)).shape[1:]
     except (RuntimeError, ValueError) as error:

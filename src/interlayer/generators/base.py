@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,6 +67,7 @@ class Generator(nn.Module, ABC):
     name: str
     num_layers: int
     resolution: int
+    channels: int = 3
     latent_shape: tuple[int, ...]
 
     @abstractmethod
@@ -120,6 +121,12 @@ class Generator(nn.Module, ABC):
         if layer not in self._statistics:
             self._statistics = measure_statistics(self)
         return self._statistics[layer]
+
+    def keep_statistics(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the entries ``statistics.{layer}`` of a weights file, so that none is measured."""
+        for key, value in tensors.items():
+            if key.startswith("statistics."):
+                self._statistics[int(key.split(".")[1])] = LayerStatistics(std=value)
 
     def __init__(self) -> None:
         super().__init__()

@@ -66,11 +66,11 @@ class Sequential(Generator):
                 setattr(part, "inplace", False)  # noqa: B010 - a layer must not change its input
         self.layers = nn.ModuleList(split_at(whole, cuts))
         self.num_layers = len(self.layers)
-        self.resolution = self._check(whole)
+        self.channels, self.resolution = self._check(whole)
 
     @torch.no_grad()
-    def _check(self, whole: nn.Module) -> int:
-        """Compare with the module on two codes; the resolution."""
+    def _check(self, whole: nn.Module) -> tuple[int, int]:
+        """Compare with the module on two codes; the channels and the resolution."""
         z = self.sample([0, 1])
         try:
             x = whole(z)
@@ -82,7 +82,7 @@ class Sequential(Generator):
         chained = self._run_unchanged(z)
         if chained.shape != x.shape or (chained - x).abs().max() > _TOLERANCE * x.abs().max():
             raise InputError("the chained layers do not give what the module gives; is it random?")
-        return x.shape[-1]
+        return x.shape[1], x.shape[-1]
 
     def _run_unchanged(self, h: Tensor) -> Tensor:
         """The last layer's output, if no layer changes its input."""

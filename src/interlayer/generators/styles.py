@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from interlayer.generators.base import Generator, LayerStatistics, gaussian_by_seed
+from interlayer.generators.base import Generator, gaussian_by_seed
 
 MEAN_SAMPLES = 10_000
 
@@ -32,10 +32,9 @@ class StyleGenerator(Generator):
 
     def hold(self, tensors: Mapping[str, Tensor]) -> None:
         """Keep tensors by dotted name, and the layer statistics among them."""
+        self.keep_statistics(tensors)
         for key, value in tensors.items():
-            if key.startswith("statistics."):
-                self._statistics[int(key.split(".")[1])] = LayerStatistics(std=value)
-            else:
+            if not key.startswith("statistics."):
                 self.register_buffer(key.replace(".", "_"), value)
 
     def _get(self, key: str) -> Tensor:

@@ -1,0 +1,36 @@
+"""DCGAN (arXiv 1511.06434): transposed convolutions from a Gaussian code to a small image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from interlayer.generators.sequential import Sequential
+
+
+def dcgan(tensors: Mapping[str, Tensor], name: str = "dcgan") -> Sequential:
+    """The generator, cut behind every ReLU, from its state dictionary.
+
+    Layer 0 turns the code into a 4x4 activation, every later one doubles its size; the widths are
+    those of the tensors.
+
+    Args:
+        tensors: entries of an ``nn.Sequential`` of transposed convolutions, each but the last one
+            followed by a batch normalisation and a ReLU; and ``statistics.{layer}``, if measured.
+        name: what the generator is called in results.
+    """
+    weights = {key: value for key, value in tensors.items() if not key.startswith("statistics.")}
+    places = sorted(int(key.split(".")[0]) for key, value in weights.items() if value.ndim == 4)
+    kernels = [weights[f"{place}.weight"] for place in places]
+    parts: list[nn.Module] = []
+    for i, (inputs, width, size, _) in enumerate(kernel.shape for kernel in kernels):
+        stride, padding = (1, 0) if i == 0 else (2, 1)
+        parts.append(nn.ConvTranspose2d(inputs, width, size, stride, padding, bias=False))
+        parts += [nn.BatchNorm2d(width), nn.ReLU()] if i < len(kernels) - 1 else [nn.Tanh()]
+    module = nn.Sequential(*parts)
+    module.load_state_dict(weights)
+    cuts = [str(3 * i + 2) for i in range(len(kernels) - 1)]
+    generator = Sequential(module, cuts, latent_shape=(kernels[0].shape[0], 1, 1), name=name)
+    generator.keep_statistics(tensors)
+    return generator
