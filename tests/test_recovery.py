@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from deepinv.physics import LinearPhysics
 
 from interlayer import InputError, ToyGenerator, csgm, make_physics, solve, write_image
 from interlayer.recovery import (
@@ -76,6 +77,7 @@ def test_metrics_are_the_usual_ones():
 def test_back_projection_shows_the_picture(task):
     x = G(G.sample([4]))
     physics = make_physics(task, SIZE)
+    assert isinstance(physics, LinearPhysics)
     y = physics(x)
     again = physics.A(back_projection(y, physics))
     assert torch.nn.functional.cosine_similarity(again.flatten(), y.flatten(), dim=0) > 0.95

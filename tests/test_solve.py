@@ -183,7 +183,7 @@ def test_divergence_is_undone_and_recorded():
     [
         BlurFFT(SIZE, filter=gaussian_blur(sigma=1.0)),
         Downsampling(SIZE, filter="bilinear", factor=4),
-        SinglePixelCamera(m=200, img_size=SIZE),
+        SinglePixelCamera(m=200, img_size=SIZE),  # pyright: ignore[reportArgumentType]
         Denoising(GaussianNoise(0.1)),
     ],
     ids=lambda physics: type(physics).__name__,

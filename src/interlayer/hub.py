@@ -187,7 +187,7 @@ def load(name_or_file: str | Path, device: str = "cpu", note: Note = to_stderr) 
     >>> load("cats")
     Traceback (most recent call last):
     ...
-    interlayer.errors.InputError: no generator 'cats'; give faces or the file of a generator
+    interlayer.errors.InputError: no generator 'cats'; give faces, faces64 or the file of a ...
     """
     weights = WEIGHTS.get(str(name_or_file))
     if weights is None:

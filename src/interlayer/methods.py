@@ -106,8 +106,8 @@ def ilo(
 ) -> Method:
     """Intermediate Layer Optimization (Daras et al., ICML 2021, arXiv 2102.07364).
 
-    Two fifths of the steps go to the latent code, the rest in equal shares to the other layers, each
-    within an l1 ball of ``radius`` around what the stage before reached.
+    Two fifths of the steps go to the latent code, the rest in equal shares to the other layers,
+    each within an l1 ball of ``radius`` around what the stage before reached.
     """
     first, *later = layers
     share = round(600 / max(1, len(later)))

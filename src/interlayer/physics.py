@@ -52,6 +52,7 @@ class PartialCirculant(LinearPhysics):
         **kwargs,
     ) -> None:
         super().__init__(img_size=img_size, **kwargs)
+        self.size = tuple(img_size)
         n = int(torch.Size(img_size).numel())
         if not 1 <= m <= n:
             raise ValueError(f"a partial circulant operator keeps 1 to {n} measurements, not {m}")
@@ -74,7 +75,7 @@ class PartialCirculant(LinearPhysics):
         full = y.new_zeros(y.shape[0], n).index_copy(1, self.rows, y)
         spectrum = torch.fft.rfft(full) * self._filter_spectrum(y).conj()
         signed = torch.fft.irfft(spectrum, n=n)
-        return (signed * self.signs.to(y.dtype)).reshape(-1, *self.img_size)
+        return (signed * self.signs.to(y.dtype)).reshape(-1, *self.size)
 
     def _filter_spectrum(self, like: Tensor) -> Tensor:
         """Spectrum of the filter in the precision and on the device of ``like``, kept once made."""

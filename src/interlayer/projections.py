@@ -10,8 +10,8 @@ def project_l1_ball(v: Tensor, radius: float) -> Tensor:
     r"""Nearest point of the l1 ball, for each image of a batch.
 
     ``argmin_u ||u - v||_2`` over ``||u||_1 <= radius``, which is soft-thresholding by the ``τ``
-    with ``Σ max(|v_i| - τ, 0) = radius``. ``τ`` comes from Michelot's active-set iteration: linear time
-    on average, sums in float64, so that 10^7 float32 entries stay exact to rounding.
+    with ``Σ max(|v_i| - τ, 0) = radius``. ``τ`` comes from Michelot's active-set iteration: linear
+    time on average, sums in float64, so that 10^7 float32 entries stay exact to rounding.
 
     Args:
         v: (B, ...) points; each row ``v[b]`` is projected as one vector.

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -60,7 +61,7 @@ def measure(x: Tensor, task: str, seed: int) -> tuple[Measurements, Physics]:
     """Measure an image (1, 3, H, W) as a task says; the same seed measures the same."""
     img_size = tuple(x.shape[1:])
     physics = make_physics(task, img_size, seed)
-    mask = physics.mask[:, :1] if task.startswith("mask:") else None
+    mask = physics.get_buffer("mask")[:, :1] if task.startswith("mask:") else None
     return Measurements(physics(x), task, seed, img_size, mask), physics
 
 
@@ -74,14 +75,16 @@ def load_measurements(path: Path) -> Measurements:
         raise InputError(f"{path} does not exist; give a measurements.pt that recover has written")
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        loaded = Measurements(
-            y=stored["y"],
+        y, mask = stored["y"], stored["mask"]
+        if not isinstance(y, Tensor) or not (mask is None or isinstance(mask, Tensor)):
+            raise TypeError("measurements and masks are tensors")
+        return Measurements(
+            y=y,
             task=str(stored["task"]),
             seed=int(stored["seed"]),
             img_size=tuple(stored["img_size"]),
-            mask=stored["mask"],
+            mask=mask,
         )
-        loaded.y.shape, len(loaded.img_size)  # noqa: B018
     except (
         RuntimeError,
         pickle.UnpicklingError,
@@ -94,7 +97,6 @@ def load_measurements(path: Path) -> Measurements:
         raise InputError(
             f"{path} is not a measurements file; give a measurements.pt that recover has written"
         ) from None
-    return loaded
 
 
 def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
@@ -106,8 +108,8 @@ def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
     }
 
 
-def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str, object]:
-    """The figures of ``result.json`` for one image; those that need the truth are null without it."""
+def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str, Any]:
+    """The figures of ``result.json`` for one image; without the truth its figures are null."""
     stages = [
         {
             "layer": record.stage.layer,
@@ -181,7 +183,7 @@ def write_results(
     physics: Physics,
     solution: Solution,
     x: Tensor | None,
-    result: dict[str, object],
+    result: dict[str, Any],
     frames: Sequence[Tensor],
 ) -> None:
     """Write the pictures, the animation, the measurements and ``result.json`` of one recovery."""

@@ -159,7 +159,7 @@ def solve(
 ) -> Solution:
     r"""Recover images from measurements ``y = A(x) + noise`` with a generator as the prior.
 
-    Each stage p of the method minimises ``mean |A(G_(p..L)(h)) - y|²`` over the input h of its layer
+    Each stage p of the method minimises ``mean |A(G_(p..L)(h)) - y|²`` over its layer's input h
     within ``||(h - c) / std||_1 <= radius * numel``, ``c`` being what the stages before reached,
     by projected Adam steps. The estimate is the step with the least error on held-out measurements.
 
