@@ -95,8 +95,8 @@ class BicubicDownsampling(LinearPhysics):
     r"""Bicubic downsampling with antialiasing as two small matrix products.
 
     ``A x = R x Rᵀ`` for each channel, R (H/K, H) being the resampling matrix of PyTorch's (and
-    Pillow's) antialiased bicubic filter. deepinv's own operator convolves at full resolution: the
-    same filter family, but seconds per step at K = 16 and a minute at K = 64 on a 1024x1024 image.
+    Pillow's) antialiased bicubic filter. deepinv's own operator convolves at full resolution,
+    which takes seconds a step at K = 16 on a 1024x1024 image.
 
     Args:
         img_size: (C, H, W) of the image.

@@ -170,8 +170,14 @@ def picture_of(y: Tensor, size: int) -> Tensor:
 
 
 def back_projection(y: Tensor, physics: LinearPhysics) -> Tensor:
-    """``α Aᵀ y`` in [0, 1], with the α that brings ``A (α Aᵀ y)`` nearest to ``y``."""
+    """``α Aᵀ y`` in [0, 1], with the α that brings ``A (α Aᵀ y)`` nearest to ``y``.
+
+    For measurements that are no picture, whose ``Aᵀ y`` is faint, the contrast is stretched
+    instead: the mean becomes grey, three standard deviations black and white.
+    """
     x = physics.A_adjoint(y)
+    if y.ndim != 4:
+        return ((x - x.mean()) / (6 * x.std()).clamp_min(1e-12) + 0.5).clamp(0, 1)
     again = physics.A(x)
     alpha = (again * y).sum() / (again * again).sum().clamp_min(1e-12)
     return (alpha * x).clamp(0, 1)
