@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Annotated
 import torch
 import torch.nn.functional as F
 import typer
+from deepinv.physics import Physics
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -153,12 +154,12 @@ def recover(
         raise InputError("give either photos or --measurements FILE, and not both")
     plan = METHODS[method]() if steps is None else METHODS[method]().scaled(steps)
     writable_folder(out)
-    jobs = [Path(measurements)] if measurements else [*map(str, photos or [])]
+    names = [str(measurements)] if measurements else list(photos or [])
     stored = load_measurements(measurements) if measurements else None
     model = hub.load(generator, note=say)
     plan = plan.within(model.num_layers)
-    for name, folder in zip(jobs, folders(out, jobs), strict=True):
-        recover_one(Job(str(name), folder, task, seed, holdout, as_json), model, plan, stored)
+    for name, folder in zip(names, folders(out, names), strict=True):
+        recover_one(Job(name, folder, task, seed, holdout, as_json), model, plan, stored)
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def recover_one(job: Job, model: Generator, method: Method, stored: Measurements
 
 
 def run_with_bar(
-    job: Job, y: Tensor, physics, model: Generator, method: Method
+    job: Job, y: Tensor, physics: Physics, model: Generator, method: Method
 ) -> tuple[Solution, list[Tensor], bool]:
     """Run the method with one bar per stage; Ctrl-C ends it with the best so far."""
     frames: list[Tensor] = []
@@ -235,11 +236,11 @@ def open_photo(name: str, size: int) -> Tensor:
     return read_image(Path(name), size, note=say)
 
 
-def folders(out: Path, names: list) -> list[Path]:
+def folders(out: Path, names: Sequence[str]) -> list[Path]:
     """One results folder per photo, numbered where two photos share a stem."""
     chosen: list[Path] = []
     for name in names:
-        stem = str(name).removeprefix(SAMPLE) if str(name).startswith(SAMPLE) else Path(name).stem
+        stem = Path(name.removeprefix(SAMPLE)).stem
         folder, number = out / stem, 2
         while folder in chosen:
             folder, number = out / f"{stem}-{number}", number + 1
