@@ -197,7 +197,8 @@ def write_results(
     measured = picture_of(measurements.y, measurements.img_size[-1])
     quality = "" if x is None else f"\n{result['psnr']:.1f} dB"
     panels = [] if x is None else [("truth", x)]
-    panels.append((f"measured\n{_amount(measurements)}", measured))
+    task = "mask" if measurements.mask is not None else measurements.task
+    panels.append((f"measured\n{task}", measured))
     if isinstance(physics, LinearPhysics):
         panels.append(("back-projected", back_projection(measurements.y, physics)))
     panels.append((f"recovered{quality}", solution.x_hat))
@@ -207,7 +208,3 @@ def write_results(
     write_gif(folder / "progress.gif", [*frames, solution.x_hat], size=GIF_SIZE)
     measurements.save(folder / "measurements.pt")
     write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
-
-
-def _amount(measurements: Measurements) -> str:
-    return measurements.task if len(measurements.task) < 24 else measurements.task.split(":")[0]
