@@ -9,12 +9,13 @@ import pytest
 import interlayer
 
 ORDER: Sequence[str] = """
-    errors files images samples align physics tasks
+    errors files images samples align video physics tasks
     generators.base generators.styles generators.layout generators.modulation
     generators.stylegan2_names generators.mobilestylegan generators.stylegan2
     generators.sequential generators.dcgan generators.toy generators
     unpickling torchfile openvino_ir foreign checkpoints wheels hub
-    losses projections schedules memory optimiser methods search selection solve theory
+    perceptual classifiers losses projections schedules memory optimiser methods search selection
+    objective solve imagine theory
     recovery interlayer bench cli __main__ demo
 """.split()
 

@@ -9,6 +9,32 @@ DEFAULT_STEPS = 180
 
 
 @dataclass(frozen=True)
+class Losses:
+    """Weights of what a stage minimises, each at least 0.
+
+    Attributes:
+        fidelity: of the measurement error in its natural form (see `losses.fidelity_for`).
+        perceptual: of the distance that a network sees between the measured picture and the same
+            measurement of the estimate; for measurements that are RGB pictures.
+        geocross: of the geodesic cross loss of PULSE.
+        latent: of ``mean z² / 2``, the Gaussian prior of the whitened latent code.
+
+    Raises:
+        ValueError: if a weight is negative or all are 0.
+    """
+
+    fidelity: float = 1.0
+    perceptual: float = 0.0
+    geocross: float = 0.0
+    latent: float = 0.0
+
+    def __post_init__(self) -> None:
+        weights = (self.fidelity, self.perceptual, self.geocross, self.latent)
+        if not all(weight >= 0 for weight in weights) or not self.fidelity + self.perceptual > 0:
+            raise ValueError(f"loss weights are at least 0 and one of the data's above it: {self}")
+
+
+@dataclass(frozen=True)
 class Stage:
     """One optimisation over the input of one layer.
 
@@ -22,6 +48,9 @@ class Stage:
             ``None`` leaves the input free; layer 0 has no ball.
         noise: whether the generator's noise maps move too (free; they overfit soonest).
         sphere: whether the latent code stays on the sphere of radius ``sqrt(d)``.
+        losses: what it minimises.
+        back: whether it moves the latent code towards the layer input that the stage before
+            reached, ``argmin_z ||(G_1..p(z) - h) / std||²``, instead of towards the measurements.
 
     Raises:
         ValueError: if a value is out of range.
@@ -33,6 +62,8 @@ class Stage:
     radius: float | None = None
     noise: bool = False
     sphere: bool = False
+    losses: Losses = Losses()
+    back: bool = False
 
     def __post_init__(self) -> None:
         if self.layer < 0 or self.steps < 1:
@@ -41,28 +72,31 @@ class Stage:
             raise ValueError(f"a stage needs lr > 0 and radius >= 0, not {self}")
         if self.layer == 0 and self.radius is not None:
             raise ValueError("the first layer has no layer before it to draw a ball around")
+        if self.back and self.layer > 0:
+            raise ValueError("a stage goes back to layer 0 only")
 
 
 @dataclass(frozen=True)
 class Method:
-    """A named list of stages with the losses they share.
+    """A named list of stages.
 
     Attributes:
         name: as the command line calls it.
-        stages: in the order they run; layers must not decrease.
-        geocross: weight of the geodesic cross loss beside the measurement error.
+        stages: in the order they run; layers must not decrease but where a stage goes back.
         random_start: start at a random latent code of the seed instead of the generator's mean.
     """
 
     name: str
     stages: tuple[Stage, ...]
-    geocross: float = 0.0
     random_start: bool = False
 
     def __post_init__(self) -> None:
         layers = [stage.layer for stage in self.stages]
-        if not layers or layers != sorted(layers):
+        pairs = zip(self.stages, self.stages[1:], strict=False)
+        if not layers or any(b.layer < a.layer and not b.back for a, b in pairs):
             raise ValueError(f"a method needs stages with non-decreasing layers, not {layers}")
+        if self.stages[0].back:
+            raise ValueError("the first stage has nothing to go back from")
 
     @property
     def steps(self) -> int:
@@ -87,14 +121,31 @@ def csgm(steps: int = DEFAULT_STEPS, lr: float = 0.2) -> Method:
     return Method("csgm", (Stage(0, steps, lr),))
 
 
-def pulse(steps: int = DEFAULT_STEPS, lr: float = 0.4, geocross: float = 5e-4) -> Method:
+def pulse(
+    steps: int = DEFAULT_STEPS,
+    lr: float = 0.4,
+    geocross: float = 5e-4,
+    fidelity: float = 1.0,
+    perceptual: float = 0.0,
+) -> Method:
     """One stage on the sphere, with the geodesic cross loss (Menon et al., arXiv 2003.03808).
 
-    Loss weights and step size are the paper's (100 against 0.05; spherical Adam at 0.4).
+    Loss weights and step size are the paper's (100 against 0.05; spherical Adam at 0.4). The ILO
+    paper also runs it with the perceptual loss, alone and beside the squared error.
     """
-    return Method(
-        "pulse", (Stage(0, steps, lr, sphere=True),), geocross=geocross, random_start=True
-    )
+    losses = Losses(fidelity=fidelity, perceptual=perceptual, geocross=geocross)
+    name = "pulse" + "-mse" * (fidelity > 0 and perceptual > 0) + "-lpips" * (perceptual > 0)
+    return Method(name, (Stage(0, steps, lr, sphere=True, losses=losses),), random_start=True)
+
+
+def pulse_lpips(steps: int = DEFAULT_STEPS) -> Method:
+    """`pulse` with the perceptual loss alone."""
+    return pulse(steps, fidelity=0.0, perceptual=1.0)
+
+
+def pulse_mse_lpips(steps: int = DEFAULT_STEPS) -> Method:
+    """`pulse` with the squared error and a tenth of the perceptual loss, which is as large."""
+    return pulse(steps, perceptual=0.1)
 
 
 def ilo(
@@ -103,16 +154,31 @@ def ilo(
     radius: float = 0.05,
     lr: float = 0.2,
     layer_lr: float = 0.04,
+    rounds: int = 1,
+    losses: Losses = Losses(),
 ) -> Method:
     """Intermediate Layer Optimization (Daras et al., ICML 2021, arXiv 2102.07364).
 
-    Two fifths of the steps go to the latent code, the rest in equal shares to the other layers,
-    each within an l1 ball of ``radius`` around what the stage before reached.
+    Two fifths of the steps of a round go to the latent code, the rest in equal shares to the other
+    layers, each within an l1 ball of ``radius`` around what the stage before reached. Every further
+    round goes back first: the latent code that comes nearest to the last layer's input replaces the
+    search from the measurements, as in the paper's Algorithm 1.
     """
     first, *later = layers
+    if rounds < 1 or (rounds > 1 and first != 0):
+        raise ValueError("a method has at least one round, and goes back to layer 0 only")
     share = round(600 / max(1, len(later)))
-    stages = [Stage(first, 400, lr), *(Stage(p, share, layer_lr, radius) for p in later)]
+    expansion = [Stage(p, share, layer_lr, radius, losses=losses) for p in later]
+    stages = [Stage(first, 400, lr, losses=losses), *expansion]
+    for _ in range(rounds - 1):
+        stages += [Stage(0, 400, lr, back=True), *expansion]
     return Method("ilo", tuple(stages)).scaled(steps)
 
 
-METHODS = {"ilo": ilo, "csgm": csgm, "pulse": pulse}
+METHODS = {
+    "ilo": ilo,
+    "csgm": csgm,
+    "pulse": pulse,
+    "pulse-lpips": pulse_lpips,
+    "pulse-mse-lpips": pulse_mse_lpips,
+}

@@ -35,7 +35,8 @@ class SearchSpace:
         noise: tuple[Tensor, ...],
         centre: LayerState,
     ) -> None:
-        self.generator, self.stage, self.centre = generator, stage, centre
+        self.generator, self.stage = generator, stage
+        self.centre = centre if stage.layer > 0 else LayerState()
         self.z = z.detach().clone().requires_grad_()
         self.noise = tuple(n.detach().clone().requires_grad_(stage.noise) for n in noise)
         self.u: Tensor | None = None
@@ -53,6 +54,12 @@ class SearchSpace:
         if self.stage.noise:
             moving |= {f"noise{i}": n for i, n in enumerate(self.noise)}
         return moving
+
+    @property
+    def point(self) -> dict[str, Tensor]:
+        """The variables and what they are relative to: all that gives the image, by name."""
+        fixed = {"centre": self.centre.h, "rgb": self.centre.rgb}
+        return self.variables | {name: t for name, t in fixed.items() if t is not None}
 
     def state(self) -> LayerState:
         """The state before the stage's layer at the current variables."""
@@ -78,17 +85,29 @@ class SearchSpace:
 
     @torch.no_grad()
     def move_to(self, values: dict[str, Tensor]) -> None:
-        """Set the variables, e.g. back to the best values seen."""
-        for name, variable in self.variables.items():
-            variable.copy_(values[name])
+        """Go to another `point`, e.g. back to the best one seen."""
+        for name, tensor in self.point.items():
+            tensor.copy_(values[name])
 
     @torch.no_grad()
     def deviation(self, u: Tensor | None) -> Tensor:
         """``mean |h - c| / std`` (B,) of a whitened deviation; 0 at layer 0."""
         return self.z.new_zeros(len(self.z)) if u is None else u.abs().flatten(1).mean(1)
 
+    def distance(self, goal: SearchSpace) -> Tensor:
+        """``mean |(G(z) - h) / std|²`` (B,) to the input h of a later layer, from layer 0 here."""
+        layer = goal.stage.layer
+        reached, wanted = self.generator.run(self.state(), 0, layer).h, goal.state().h
+        assert reached is not None and wanted is not None
+        return ((reached - wanted.detach()) / goal.std).square().flatten(1).mean(1)
+
     @torch.no_grad()
     def at(self, stage: Stage) -> SearchSpace:
-        """The space of a later stage, centred on the current point pushed forward to its layer."""
+        """The space of a later stage, centred on the current point pushed forward to its layer.
+
+        A stage that goes back takes the latent code alone.
+        """
+        if stage.back:
+            return SearchSpace(self.generator, stage, self.z, self.noise, LayerState())
         centre = self.generator.run(self.state(), self.stage.layer, stage.layer)
         return SearchSpace(self.generator, stage, self.z, self.noise, centre)

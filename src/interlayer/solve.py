@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from deepinv.models import Reconstructor
@@ -15,13 +15,13 @@ from torch import Tensor
 from interlayer.errors import InputError
 from interlayer.generators import Generator, LayerState
 from interlayer.generators.base import gaussian_by_seed
-from interlayer.losses import geodesic_cross, measurement_loss
 from interlayer.memory import keep_freed_memory
 from interlayer.methods import Method, Stage
+from interlayer.objective import Fidelity, Objective, natural_fidelity, perceptual_term
 from interlayer.optimiser import BatchAdam
 from interlayer.schedules import cosine_ramp
 from interlayer.search import SearchSpace
-from interlayer.selection import Best, Split, split_measurements
+from interlayer.selection import Best, split_measurements
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class StageRecord:
         stage: its settings.
         steps: how many of its steps were run.
         x_hat: its best estimate (B, 3, H, W), in [0, 1].
-        loss: mean squared error of the fitted measurements at that estimate.
+        loss: error of the fitted measurements at that estimate.
         holdout_loss: the same over the held-out measurements; NaN where none were held out.
         deviation: ``mean |h - c| / std`` of the layer's input at that estimate, 0 at layer 0.
         undone: number of steps that diverged and were undone.
@@ -57,6 +57,8 @@ class Solution:
         x_hat: estimate (B, 3, H, W) in [0, 1].
         z: its latent code.
         h: the input of the last stage's layer that gives the estimate; ``None`` at layer 0.
+        rgb: the running image that goes with ``h`` in generators with an RGB skip, else ``None``.
+        layer: that layer.
         losses: (steps, 2, B) fitted and held-out error of every step that was run.
         stages: one record per stage, the last one cut short if the run was.
         seconds: wall-clock time.
@@ -66,6 +68,8 @@ class Solution:
     x_hat: Tensor
     z: Tensor
     h: Tensor | None
+    rgb: Tensor | None
+    layer: int
     losses: Tensor
     stages: tuple[StageRecord, ...]
     seconds: float
@@ -80,7 +84,7 @@ class State:
         stage: settings of the stage under way.
         stage_number: its place in the method, from 0.
         step: within the stage, from 0.
-        loss: mean squared error (B,) of the fitted measurements at ``x``.
+        loss: error (B,) of the fitted measurements at ``x``.
         holdout_loss: the same over the held-out ones; NaN where none were held out.
         x: the image (B, 3, H, W) that this step looked at, clipped to [0, 1].
     """
@@ -106,6 +110,8 @@ def iterate(
     *,
     seed: int | Sequence[int] = 0,
     holdout: float = 0.1,
+    fidelity: Fidelity | None = None,
+    start: Solution | None = None,
 ) -> Iterator[State]:
     """Run ``method`` on ``y = physics(x)``, one `State` per step; see `solve` for the arguments."""
     keep_freed_memory()
@@ -114,16 +120,23 @@ def iterate(
     size = (generator.channels, generator.resolution, generator.resolution)
     like = y.new_zeros(len(y), *size, dtype=torch.float32)
     split = split_measurements(physics, y, like, holdout, seeds)
-    z, noise = starting_point(generator, method, seeds)
-    space = SearchSpace(generator, Stage(layer=0, steps=1), z.to(like), noise, LayerState())
-    return _steps(physics, y, method, split, space, _Run(seeds))
+    perceives = any(stage.losses.perceptual for stage in method.stages)
+    objective = Objective(
+        y,
+        split,
+        fidelity or natural_fidelity(physics),
+        perceptual_term(y) if perceives else None,
+    )
+    space = starting_space(generator, method, seeds, start, like)
+    return _steps(physics, method, objective, space, _Run(seeds))
 
 
 def _steps(
-    physics: Physics, y: Tensor, method: Method, split: Split, space: SearchSpace, run: _Run
+    physics: Physics, method: Method, objective: Objective, space: SearchSpace, run: _Run
 ) -> Iterator[State]:
-    # Algorithm 1 of arXiv 2102.07364, without the step back to the range of the earlier layers
+    # Algorithm 1 of arXiv 2102.07364
     for number, stage in enumerate(method.stages):
+        goal = space if stage.back else None
         space = space.at(stage)
         adam = BatchAdam(list(space.variables.values()))
         run.begin(space, adam)
@@ -132,17 +145,19 @@ def _steps(
                 # L(A G_(p+1..L)(h), y) and its gradient
                 x = space.image()
                 predicted = physics.A(x)
-                loss = measurement_loss(predicted, y, split.fit)
-                objective = loss + method.geocross * geodesic_cross(space.z)
+                loss = objective.fit(predicted, x)
+                if goal is None:
+                    total = objective(stage.losses, loss, predicted, x, space.z)
+                else:
+                    total = space.distance(goal)
                 # What enters before this stage's layer is not in the graph: its gradient is 0.
-                gradients = torch.autograd.grad(
-                    objective.sum(), adam.variables, materialize_grads=True
-                )
-            loss, x = loss.detach(), x.detach().clamp(0, 1)
-            held_out = measurement_loss(predicted.detach(), y, split.held)
-            run.record(x, loss, held_out)
+                gradients = torch.autograd.grad(total.sum(), adam.variables, materialize_grads=True)
+            x = x.detach()
+            held_out = objective.held_out(predicted.detach(), x)
+            loss, total, x = loss.detach(), total.detach(), x.clamp(0, 1)
+            run.record(x, loss, held_out, total)
             yield State(stage, number, step, loss, held_out, x, run)
-            adam.step(objective.detach(), gradients, stage.lr * cosine_ramp(step, stage.steps))
+            adam.step(total, gradients, stage.lr * cosine_ramp(step, stage.steps))
             # h <- c + Π_(B_1(r))(h - c)
             space.project()
         run.end()
@@ -156,11 +171,13 @@ def solve(
     *,
     seed: int | Sequence[int] = 0,
     holdout: float = 0.1,
+    fidelity: Fidelity | None = None,
+    start: Solution | None = None,
 ) -> Solution:
     r"""Recover images from measurements ``y = A(x) + noise`` with a generator as the prior.
 
-    Each stage p of the method minimises ``mean |A(G_(p..L)(h)) - y|²`` over its layer's input h
-    within ``||(h - c) / std||_1 <= radius * numel``, ``c`` being what the stages before reached,
+    Each stage p of the method minimises the measurement error ``L(A(G_(p..L)(h)), y)``, the mean
+    square unless the operator's noise or sensor calls for another, over its layer's input h within ``||(h - c) / std||_1 <= radius * numel``, ``c`` being what the stages before reached,
     by projected Adam steps. The estimate is the step with the least error on held-out measurements.
 
     Args:
@@ -173,6 +190,10 @@ def solve(
             measurements, not on the batch.
         holdout: fraction of the measurements held out, in [0, 1); with 0 the step with the least
             measurement error is returned.
+        fidelity: a measurement error ``(predicted, y, weight, x) -> (B,)`` of your own, predicted
+            being ``physics.A(x)``; weights are at least 0, and entries of weight 0 must not count.
+        start: where to begin: at its latent code, and for stages from its layer on at its layer's
+            input, as the frames of a film do. By default the generator's mean.
 
     Raises:
         InputError: if ``y`` holds NaN or infinity or lacks the shape that ``physics`` gives, or the
@@ -188,20 +209,45 @@ def solve(
     >>> solution.x_hat.shape
     torch.Size([1, 3, 16, 16])
     """
-    steps = iterate(physics, y, generator, method, seed=seed, holdout=holdout)
+    steps = iterate(
+        physics,
+        y,
+        generator,
+        method,
+        seed=seed,
+        holdout=holdout,
+        fidelity=fidelity,
+        start=start,
+    )
     return deque(steps, maxlen=1)[0].solution()
 
 
-def starting_point(
-    generator: Generator, method: Method, seeds: Sequence[int]
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Latent codes, the generator's mean unless the method asks for random ones, and noise maps."""
-    if method.random_start:
-        z = gaussian_by_seed(seeds, generator.latent_shape)
+def starting_space(
+    generator: Generator,
+    method: Method,
+    seeds: Sequence[int],
+    start: Solution | None,
+    like: Tensor,
+) -> SearchSpace:
+    """The point to begin at: another solution's, else the mean, or random if the method asks."""
+    if start is not None:
+        z = start.z.to(like)
+        if len(z) != len(seeds) or z.shape[1:] != generator.latent_shape:
+            raise InputError(
+                f"the solution to start from has latent codes {tuple(z.shape)}, but "
+                f"{generator.name} needs {(len(seeds), *generator.latent_shape)}"
+            )
+    elif method.random_start:
+        z = gaussian_by_seed(seeds, generator.latent_shape).to(like)
     else:
-        z = torch.zeros(len(seeds), *generator.latent_shape)
-    noise = generator.start(z).noise
-    return z, tuple(n.expand(len(seeds), *n.shape[1:]) for n in noise)
+        z = like.new_zeros(len(seeds), *generator.latent_shape)
+    layer, centre = 0, LayerState()
+    if start is not None and start.h is not None and start.layer <= method.stages[0].layer:
+        layer = start.layer
+        rgb = None if start.rgb is None else start.rgb.to(like)
+        centre = replace(generator.start(z), h=start.h.to(like), rgb=rgb)
+    noise = tuple(n.expand(len(seeds), *n.shape[1:]) for n in generator.start(z).noise)
+    return SearchSpace(generator, Stage(layer, steps=1), z, noise, centre)
 
 
 @torch.no_grad()
@@ -264,20 +310,23 @@ class _Run:
         self.started = time.perf_counter()
         self.losses: list[Tensor] = []
         self.records: list[StageRecord] = []
+        self.bests: dict[int, Best] = {}
 
     def begin(self, space: SearchSpace, adam: BatchAdam) -> None:
-        self.space, self.adam, self.best = space, adam, Best()
+        """A stage at a layer seen before goes on from that layer's best: later rounds can't hurt."""
+        self.space, self.adam, layer = space, adam, space.stage.layer
+        self.best = Best() if space.stage.back else self.bests.setdefault(layer, Best())
         self.stage_started, self.steps_before = time.perf_counter(), len(self.losses)
 
-    def record(self, x: Tensor, loss: Tensor, held_out: Tensor) -> None:
+    def record(self, x: Tensor, loss: Tensor, held_out: Tensor, total: Tensor) -> None:
         self.losses.append(torch.stack([loss, held_out]))
-        score = torch.where(held_out.isnan(), loss, held_out)
-        self.best.offer(score, x=x, loss=loss, held_out=held_out, **self.space.variables)
+        score = total if self.space.stage.back else torch.where(held_out.isnan(), loss, held_out)
+        self.best.offer(score, x=x, loss=loss, held_out=held_out, **self.space.point)
 
     def end(self) -> None:
         """Close the stage at its best point."""
         self.records.append(self._record())
-        self.space.move_to({name: self.best[name] for name in self.space.variables})
+        self.space.move_to({name: self.best[name] for name in self.space.point})
 
     def _record(self) -> StageRecord:
         space, best = self.space, self.best
@@ -296,13 +345,16 @@ class _Run:
         stages = tuple(self.records)
         if len(self.losses) > self.steps_before and sum(s.steps for s in stages) < len(self.losses):
             stages = (*stages, self._record())
-        space, best, h = self.space, self.best, None
-        if space.u is not None and space.centre.h is not None:
-            h = space.centre.h + space.std * best["u"]
+        space, best, h, rgb = self.space, self.best, None, None
+        if space.u is not None:
+            h = best["centre"] + space.std * best["u"]
+            rgb = None if space.centre.rgb is None else best["rgb"].clone()
         return Solution(
             x_hat=best["x"].clone(),
             z=best["z"].clone(),
             h=h,
+            rgb=rgb,
+            layer=space.stage.layer,
             losses=torch.stack(self.losses),
             stages=stages,
             seconds=time.perf_counter() - self.started,

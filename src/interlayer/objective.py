@@ -1,0 +1,82 @@
+"""What a stage minimises, assembled from the weights of its `Losses`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from deepinv.physics import Physics
+from torch import Tensor
+
+from interlayer.errors import InputError
+from interlayer.losses import geodesic_cross
+from interlayer.methods import Losses
+from interlayer.selection import Split
+
+Fidelity = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+class Objective:
+    """The terms of one problem, each a value per image.
+
+    Args:
+        y: measurements (B, ...).
+        split: which of them are fitted and which judge.
+        fidelity: the measurement error ``(predicted, y, weight, x) -> (B,)``.
+        perceptual: the perceptual term, same signature, or ``None`` where no stage asks for it.
+    """
+
+    def __init__(
+        self, y: Tensor, split: Split, fidelity: Fidelity, perceptual: Fidelity | None
+    ) -> None:
+        self.y, self.split, self.fidelity, self.perceptual = y, split, fidelity, perceptual
+
+    def fit(self, predicted: Tensor, x: Tensor) -> Tensor:
+        """Error (B,) of the fitted measurements."""
+        return self.fidelity(predicted, self.y, self.split.fit, x)
+
+    def held_out(self, predicted: Tensor, x: Tensor) -> Tensor:
+        """Error (B,) of the held-out measurements; NaN where there are none."""
+        return self.fidelity(predicted, self.y, self.split.held, x)
+
+    def __call__(
+        self, losses: Losses, fit: Tensor, predicted: Tensor, x: Tensor, z: Tensor
+    ) -> Tensor:
+        """The weighted sum (B,), given the error ``fit`` of the fitted measurements."""
+        total = losses.fidelity * fit
+        if losses.perceptual:
+            assert self.perceptual is not None
+            total = total + losses.perceptual * self.perceptual(
+                predicted, self.y, self.split.fit, x
+            )
+        if losses.geocross:
+            total = total + losses.geocross * geodesic_cross(z)
+        if losses.latent:
+            from interlayer.losses import latent_prior
+            total = total + losses.latent * latent_prior(z)
+        return total
+
+
+def natural_fidelity(physics: Physics) -> Fidelity:
+    """The measurement error that suits the operator's noise and sensor."""
+    try:
+        from interlayer.losses import fidelity_for
+    except ImportError:
+        from interlayer.losses import measurement_loss as loss
+    else:
+        loss = fidelity_for(physics)
+    return lambda predicted, y, weight, x: loss(predicted, y, weight)
+
+
+def perceptual_term(y: Tensor) -> Fidelity:
+    """The perceptual loss for measurements that are RGB pictures.
+
+    Raises:
+        InputError: if they are not.
+    """
+    if y.ndim != 4 or y.shape[1] != 3 or y.is_complex():
+        raise InputError(
+            "a perceptual loss compares RGB pictures, which these measurements are not; "
+            "use a method without it"
+        )
+    from interlayer.perceptual import PerceptualLoss, load_perceptual
+    return PerceptualLoss(load_perceptual().to(y.device))
