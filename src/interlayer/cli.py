@@ -51,6 +51,9 @@ app = typer.Typer(
 )
 TASK_HELP = "How the photo is measured: " + "; ".join(f"{k}: {v}" for k, v in TASKS.items())
 Generators = Annotated[str, typer.Option(help="Named weights or a weights file.")]
+Label = Annotated[
+    int | None, typer.Option(min=0, help="The class to draw, for class-conditional weights.")
+]
 
 
 def main() -> None:
@@ -119,11 +122,12 @@ def generate(
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("generated"),
     truncation: Annotated[float, typer.Option(min=0, max=1, help="0: the mean, 1: the prior.")] = 1,
     generator: Generators = "faces",
+    label: Label = None,
 ) -> None:
     """Draw images from the generator, one for each seed."""
     numbers = parse_seeds(seeds)
     writable_folder(out)
-    model = hub.load(generator, note=say)
+    model = hub.load(generator, label=label, note=say)
     with torch.no_grad(), progress_bar() as bar:
         for seed in bar.track(numbers, task_id=bar.add_task("generating", loss="")):
             write_image(out / f"seed{seed:04d}.png", model(model.sample([seed], truncation)))
@@ -142,6 +146,7 @@ def recover(
         float, typer.Option(min=0, max=0.9, help="Fraction of measurements that judge.")
     ] = 0.1,
     generator: Generators = "faces",
+    label: Label = None,
     measurements: Annotated[
         Path | None, typer.Option(help="A measurements.pt to recover from, instead of photos.")
     ] = None,
@@ -156,7 +161,7 @@ def recover(
     writable_folder(out)
     names = [str(measurements)] if measurements else list(photos or [])
     stored = load_measurements(measurements) if measurements else None
-    model = hub.load(generator, note=say)
+    model = hub.load(generator, label=label, note=say)
     plan = plan.within(model.num_layers)
     for name, folder in zip(names, folders(out, names), strict=True):
         recover_one(Job(name, folder, task, seed, holdout, as_json), model, plan, stored)

@@ -52,6 +52,7 @@ class Objective:
             total = total + losses.geocross * geodesic_cross(z)
         if losses.latent:
             from interlayer.losses import latent_prior
+
             total = total + losses.latent * latent_prior(z)
         return total
 
@@ -79,4 +80,5 @@ def perceptual_term(y: Tensor) -> Fidelity:
             "use a method without it"
         )
     from interlayer.perceptual import PerceptualLoss, load_perceptual
+
     return PerceptualLoss(load_perceptual().to(y.device))

@@ -177,8 +177,9 @@ def solve(
     r"""Recover images from measurements ``y = A(x) + noise`` with a generator as the prior.
 
     Each stage p of the method minimises the measurement error ``L(A(G_(p..L)(h)), y)``, the mean
-    square unless the operator's noise or sensor calls for another, over its layer's input h within ``||(h - c) / std||_1 <= radius * numel``, ``c`` being what the stages before reached,
-    by projected Adam steps. The estimate is the step with the least error on held-out measurements.
+    square unless the operator's noise or sensor calls for another, over its layer's input h within
+    ``||(h - c) / std||_1 <= radius * numel``, ``c`` being what the stages before reached, by
+    projected Adam steps. The estimate is the step with the least error on held-out measurements.
 
     Args:
         physics: any deepinv forward operator on (B, 3, H, W) images of the generator's size whose
@@ -313,7 +314,7 @@ class _Run:
         self.bests: dict[int, Best] = {}
 
     def begin(self, space: SearchSpace, adam: BatchAdam) -> None:
-        """A stage at a layer seen before goes on from that layer's best: later rounds can't hurt."""
+        """A layer seen before keeps its best, so that a further round can only improve on it."""
         self.space, self.adam, layer = space, adam, space.stage.layer
         self.best = Best() if space.stage.back else self.bests.setdefault(layer, Best())
         self.stage_started, self.steps_before = time.perf_counter(), len(self.losses)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 DEMODULATION_EPSILON = 1e-8
+SLOPE = 0.2
 
 
 def binomial_filter() -> Tensor:
@@ -60,16 +61,67 @@ def double(image: Tensor, kernel: Tensor) -> Tensor:
     return F.conv_transpose2d(image, weight, stride=2, padding=1, groups=channels)
 
 
-def activate(y: Tensor, factor: Tensor, noise: Tensor | None, bias: Tensor) -> Tensor:
-    """``lrelu_0.2(factor * y + noise + bias)``, in one new tensor.
+def mix_channels(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+    """A 1x1 convolution with styles in its weights: (B, Cin, H, W) -> (B, Cout, H, W).
+
+    For few outputs, where the weights of each sample are small and a pass over ``x`` is not.
 
     Args:
-        y: (B, C, H, W).
-        factor: (B, C, 1, 1).
-        noise: (1 or B, 1, H, W), or ``None``.
-        bias: (1, C, 1, 1).
+        x: activation, channels last.
+        weight: (Cout, Cin, 1, 1).
+        scale: styles (B, Cin).
     """
-    h = y * factor
-    if noise is not None:
-        h.add_(noise)
-    return F.leaky_relu_(h.add_(bias), 0.2)
+    batch, _, height, width = x.shape
+    kernel = (weight[:, :, 0, 0] * scale[:, None]).to(x.dtype)
+    mixed = pixels_first(x) @ kernel.mT
+    return mixed.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+def activate(y: Tensor, factor: Tensor, noise: Tensor | None, bias: Tensor) -> Tensor:
+    """``lrelu_0.2(factor * y + noise + bias)``, written over ``y``.
+
+    Args:
+        y: (B, C, H, W); nothing else may need it.
+        factor: (B, C, 1, 1), not 0.
+        noise: (1 or B, 1, H, W), or ``None``.
+        bias: (C, 1, 1), takes no gradient.
+    """
+    return _Activate.apply(y, factor, noise, bias)
+
+
+class _Activate(torch.autograd.Function):
+    """Keeps its output alone, which the next operation keeps too.
+
+    With ``a = f y + n + b``, ``h = lrelu(a)`` and ``g' = g lrelu'(a)``, homogeneity gives
+    ``g' a = g h``, so the gradient ``Σ g' y`` of the factor is ``(Σ g h - Σ g' (n + b)) / f``.
+    """
+
+    @staticmethod
+    def forward(ctx, y: Tensor, factor: Tensor, noise: Tensor | None, bias: Tensor) -> Tensor:
+        h = torch.addcmul(bias, y, factor, out=y)
+        if noise is not None:
+            h.add_(noise)
+        F.leaky_relu_(h, SLOPE)
+        ctx.mark_dirty(y)
+        ctx.save_for_backward(h, factor, noise, bias)
+        return h
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        h, factor, noise, bias = ctx.saved_tensors
+        (grad,) = grads
+        ones = grad.new_ones(1, h[0, 0].numel())
+        total = ones @ pixels_first(grad * h)
+        grad = torch.ops.aten.leaky_relu_backward(grad, h, SLOPE, True)
+        flat = pixels_first(grad)
+        total = total - bias[:, 0, 0] * (ones @ flat)
+        grad_noise = None
+        if noise is not None:
+            total = total - noise.flatten(2) @ flat
+            grad_noise = flat.sum(2).view(len(h), 1, *h.shape[2:]).sum_to_size(noise.shape)
+        return grad * factor, total.mT[..., None] / factor, grad_noise, None
+
+
+def pixels_first(x: Tensor) -> Tensor:
+    """(B, C, H, W) as (B, HW, C), without copying if it is in channels-last order."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)

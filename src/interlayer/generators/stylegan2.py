@@ -202,8 +202,7 @@ class StyleGAN2(StyleGenerator):
     def _to_rgb(self, h: Tensor, index: int, w: Tensor) -> Tensor:
         """The block's term of the image, in float32."""
         prefix = f"{4 * 2**index}.rgb"
-        weight = self._get(f"{prefix}.weight").to(h.dtype)
-        rgb = F.conv2d(h * self._scale(prefix, w)[..., None, None].to(h.dtype), weight)
+        rgb = modulation.mix_channels(h, self._get(f"{prefix}.weight"), self._scale(prefix, w))
         return self._clamp(rgb.float() + self._get(f"{prefix}.bias")[:, None, None])
 
     def _shortcut(self, h: Tensor, index: int) -> Tensor:
