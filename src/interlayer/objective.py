@@ -8,8 +8,9 @@ from deepinv.physics import Physics
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.losses import geodesic_cross
+from interlayer.losses import fidelity_for, geodesic_cross, latent_prior
 from interlayer.methods import Losses
+from interlayer.perceptual import PerceptualLoss, load_perceptual
 from interlayer.selection import Split
 
 Fidelity = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -51,20 +52,13 @@ class Objective:
         if losses.geocross:
             total = total + losses.geocross * geodesic_cross(z)
         if losses.latent:
-            from interlayer.losses import latent_prior
-
             total = total + losses.latent * latent_prior(z)
         return total
 
 
 def natural_fidelity(physics: Physics) -> Fidelity:
     """The measurement error that suits the operator's noise and sensor."""
-    try:
-        from interlayer.losses import fidelity_for
-    except ImportError:
-        from interlayer.losses import measurement_loss as loss
-    else:
-        loss = fidelity_for(physics)
+    loss = fidelity_for(physics)
     return lambda predicted, y, weight, x: loss(predicted, y, weight)
 
 
@@ -79,6 +73,4 @@ def perceptual_term(y: Tensor) -> Fidelity:
             "a perceptual loss compares RGB pictures, which these measurements are not; "
             "use a method without it"
         )
-    from interlayer.perceptual import PerceptualLoss, load_perceptual
-
     return PerceptualLoss(load_perceptual().to(y.device))

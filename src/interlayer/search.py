@@ -36,7 +36,7 @@ class SearchSpace:
         centre: LayerState,
     ) -> None:
         self.generator, self.stage = generator, stage
-        self.centre = centre if stage.layer > 0 else LayerState()
+        self.centre = centre.map(Tensor.float) if stage.layer > 0 else LayerState()
         self.z = z.detach().clone().requires_grad_()
         self.noise = tuple(n.detach().clone().requires_grad_(stage.noise) for n in noise)
         self.u: Tensor | None = None

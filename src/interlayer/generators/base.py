@@ -68,6 +68,7 @@ class Generator(nn.Module, ABC):
     num_layers: int
     resolution: int
     channels: int = 3
+    precision: torch.dtype = torch.float32  # of large activations, where a generator has a choice
     latent_shape: tuple[int, ...]
 
     @abstractmethod

@@ -8,17 +8,20 @@ the demodulation, so a batch is one convolution.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from interlayer.generators import modulation
 from interlayer.generators.base import LayerState
 from interlayer.generators.layout import Shape, compare_shapes, linear_shapes
 from interlayer.generators.styles import StyleGenerator, normalise
 
 MAPPING_DEPTH = 8
+EXACT_UP_TO = 32
 
 
 class MobileStyleGAN(StyleGenerator):
@@ -29,13 +32,20 @@ class MobileStyleGAN(StyleGenerator):
     Args:
         tensors: weights by name.
         name: what the generator is called in results.
+        precision: type of the activations above 32 px, ``torch.float32`` or ``torch.bfloat16``;
+            styles, the image and the small blocks stay in float32.
 
     Reference: Belousov, MobileStyleGAN, arXiv 2104.04767.
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor], name: str = "faces") -> None:
+    def __init__(
+        self,
+        tensors: Mapping[str, Tensor],
+        name: str = "faces",
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         super().__init__()
-        self.name = name
+        self.name, self.precision = name, precision
         self.depth = sum(key.endswith(".up.style.weight") for key in tensors)
         self.num_layers = self.depth + 2
         self.num_ws = 1 + 3 * self.depth + 1
@@ -45,6 +55,10 @@ class MobileStyleGAN(StyleGenerator):
         self.hold({key: channels_last(value) for key, value in tensors.items()})
         if "latent.mean" not in tensors:
             self.measure_latent()
+
+    def _dtype(self, index: int) -> torch.dtype:
+        """Of the activations of a doubling block."""
+        return self.precision if 4 * 2**index > EXACT_UP_TO else torch.float32
 
     def mapping(self, gaussian: Tensor) -> Tensor:
         """Style codes w (B, w_dim) of Gaussian latents (B, w_dim)."""
@@ -67,34 +81,40 @@ class MobileStyleGAN(StyleGenerator):
         return LayerState(h=h, ws=state.ws, noise=state.noise)
 
     def _scale(self, state: LayerState, prefix: str, which: int) -> Tensor:
-        """The style scale (B, C, 1, 1) that style input number ``which`` gives."""
+        """The style scale (B, C) that style input number ``which`` gives."""
         assert state.ws is not None
-        weight, bias = self._get(f"{prefix}.style.weight"), self._get(f"{prefix}.style.bias")
-        return F.linear(state.ws[:, which], weight, bias)[..., None, None]
+        return self.scale(prefix, state.ws[:, which])
 
     def _constant(self, state: LayerState) -> Tensor:
-        h = self._get("constant") * self._scale(state, "0", 0)
-        h = F.conv2d(h, self._get("0.weight"), self._get("0.bias"), padding=1)
-        return F.leaky_relu(h + state.noise[0], 0.2)
+        scale = self._scale(state, "0", 0)
+        h = self._get("constant").expand(len(scale), -1, -1, -1)
+        h = modulation.convolve(h, self._get("0.weight"), scale)
+        return F.leaky_relu(h + self._get("0.bias")[:, None, None] + state.noise[0], 0.2)
 
     def _block(self, index: int, state: LayerState) -> Tensor:
         assert state.h is not None
-        first = 3 * index - 2
-        h = inverse_haar(state.h * self._scale(state, f"{index}.up", first))
+        first, dtype = 3 * index - 2, self._dtype(index)
+        h = state.h.to(dtype, memory_format=torch.channels_last)
+        scale = self._scale(state, f"{index}.up", first)
+        haar = inverse_haar_matrix(h.shape[1] // 4).to(h.device)
+        h = modulation.shuffle(modulation.mix_channels(h, haar, scale))
         for j in (1, 2):
             prefix = f"{index}.conv{j}"
-            h = h * self._scale(state, prefix, first + j)
-            depthwise = self._get(f"{prefix}.depthwise")
-            h = F.conv2d(h, depthwise, padding=1, groups=depthwise.shape[0])
-            h = F.conv2d(h, self._get(f"{prefix}.pointwise"), self._get(f"{prefix}.bias"))
+            scale = self._scale(state, prefix, first + j)
+            h = modulation.convolve(h, self._get(f"{prefix}.depthwise"), scale, groups=h.shape[1])
+            pointwise, bias = self._get(f"{prefix}.pointwise"), self._get(f"{prefix}.bias")
+            h = F.conv2d(h, pointwise.to(dtype), bias.to(dtype))
             # In place: the convolution's backward pass does not need its output.
-            h = F.leaky_relu(h.add_(state.noise[2 * index - 2 + j]), 0.2, inplace=True)
+            h = F.leaky_relu(h.add_(state.noise[2 * index - 2 + j].to(dtype)), 0.2, inplace=True)
         return h
 
     def _to_rgb(self, state: LayerState) -> Tensor:
         assert state.h is not None
-        h = state.h * self._scale(state, "rgb", self.num_ws - 1)
-        return inverse_haar(F.conv2d(h, self._get("rgb.weight"), self._get("rgb.bias")))
+        scale = self._scale(state, "rgb", self.num_ws - 1)
+        haar = inverse_haar_matrix(3).to(state.h.device)
+        weight, bias = haar @ self._get("rgb.weight").flatten(1), haar @ self._get("rgb.bias")
+        bands = modulation.mix_channels(state.h, weight, scale).float()
+        return modulation.shuffle(bands + bias[:, None, None])
 
 
 def channels_last(weight: Tensor) -> Tensor:
@@ -139,27 +159,23 @@ def expected_shapes(widths: Sequence[int], w_dim: int) -> tuple[dict[str, Shape]
     return shapes | linear_shapes("rgb.style", w_dim, widths[-1]), optional
 
 
-def inverse_haar(h: Tensor) -> Tensor:
-    r"""One level of the orthonormal inverse Haar transform: (B, 4C, H, W) -> (B, C, 2H, 2W).
+@functools.cache
+def inverse_haar_matrix(channels: int) -> Tensor:
+    r"""One level of the orthonormal inverse Haar transform at one place, (4C, 4C).
 
-    The first C channels are the averages; then come, for each output channel, the differences
-    along rows' direction (vertical), columns' (horizontal) and both. With bands a, v, h, d:
-    ``x[2i+p, 2j+q] = (a + (-1)^p v + (-1)^q h + (-1)^(p+q) d) / 2``.
+    Its inputs are C averages, then for each output channel the differences along rows' direction
+    (vertical), columns' (horizontal) and both; its outputs are the C channels of the pixel at
+    (0, 0), then (0, 1), (1, 0) and (1, 1), as `modulation.shuffle` takes them. With bands a, v, h,
+    d: ``x[p, q] = (a + (-1)^p v + (-1)^q h + (-1)^(p+q) d) / 2``.
 
-    >>> x = torch.randn(1, 8, 4, 4)
-    >>> bool((inverse_haar(x).square().sum() - x.square().sum()).abs() < 1e-3)
+    >>> matrix = inverse_haar_matrix(3)
+    >>> torch.equal(matrix @ matrix.mT, torch.eye(12))
     True
     """
-    batch, channels, height, width = h.shape
-    quarter = channels // 4
-    average = h[:, :quarter]
-    vertical, horizontal, both = h[:, quarter:].reshape(batch, quarter, 3, height, width).unbind(2)
-    top, bottom = average + vertical, average - vertical
-    across_top, across_bottom = horizontal + both, horizontal - both
-    mixed = torch.stack(
-        [top + across_top, top - across_top, bottom + across_bottom, bottom - across_bottom], 2
-    )
-    return F.pixel_shuffle(mixed.mul_(0.5).reshape(batch, channels, height, width), 2)
+    signs = torch.tensor([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]) / 2
+    each = torch.einsum("pb,ck->pcbk", signs, torch.eye(channels)).flatten(0, 1)
+    average, differences = each[:, 0], each[:, 1:].mT.flatten(1)
+    return torch.cat([average, differences], 1)
 
 
 def tensors_from_ir(

@@ -1,11 +1,17 @@
 """Modulated convolution (arXiv 1912.04958, section 2.2) for frozen weights.
 
 The paper scales the weights of each sample by its styles, ``w'_oik = s_i w_oik``, and divides by
-``sqrt(Σ_ik w'_oik² + ε)``. Both factors leave the convolution: the styles scale its input channels
-and the divisor its output channels, so a batch is one convolution and no weight takes a gradient.
+``sqrt(Σ_ik w'_oik² + ε)``. The divisor leaves the convolution and scales its output channels. The
+styles stay in the weights, which are small beside the activations, but no gradient goes through
+them: with ``y = (w s) * x``, the gradient of x is ``g_x = s (wᵀ * g)``, and so the gradient of a
+style is ``Σ x (wᵀ * g) = Σ x g_x / s``, one pass over what is there already.
+
+Activations are in channels-last order throughout; kernels in another order would undo that.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -31,8 +37,21 @@ def demodulation(scale: Tensor, squares: Tensor) -> Tensor:
     return (F.linear(scale.square(), squares) + DEMODULATION_EPSILON).rsqrt()
 
 
-def convolve_up(x: Tensor, weight: Tensor, blur: Tensor) -> Tensor:
-    """Convolve to twice the size: (B, Cin, H, W) -> (B, Cout, 2H, 2W).
+def convolve(x: Tensor, weight: Tensor, scale: Tensor, groups: int = 1) -> Tensor:
+    """A 3x3 convolution of ``scale * x``, same size.
+
+    Args:
+        x: (B, Cin, H, W).
+        weight: (Cout, Cin / groups, 3, 3); ``groups`` is 1 or Cin, for a depthwise convolution.
+        scale: styles (B, Cin).
+        groups: see ``weight``.
+    """
+    by_input = scale[:, :, None, None, None] if groups > 1 else scale[:, None, :, None, None]
+    return _Styled.apply(x, weight, scale, by_input, (1, 1, False, groups))
+
+
+def convolve_up(x: Tensor, weight: Tensor, scale: Tensor, blur: Tensor) -> Tensor:
+    """Convolve ``scale * x`` to twice the size: (B, Cin, H, W) -> (B, Cout, 2H, 2W).
 
     A transposed 3x3 convolution with stride 2 and a depthwise blur. Merged into one transposed 6x6
     convolution they take four times the arithmetic, which is slower at every size and width, on
@@ -41,16 +60,52 @@ def convolve_up(x: Tensor, weight: Tensor, blur: Tensor) -> Tensor:
     Args:
         x: activation.
         weight: (Cin, Cout, 3, 3).
+        scale: styles (B, Cin).
         blur: (4, 4).
     """
-    return depthwise(F.conv_transpose2d(x, weight, stride=2), blur)
+    by_input = scale[:, :, None, None, None]
+    return depthwise(_Styled.apply(x, weight, scale, by_input, (2, 0, True, 1)), blur)
+
+
+class _Styled(torch.autograd.Function):
+    """A convolution with a kernel for each image, ``setting`` being stride, padding, … of it."""
+
+    @staticmethod
+    def forward(
+        ctx,
+        x: Tensor,
+        weight: Tensor,
+        scale: Tensor,
+        by_input: Tensor,
+        setting: tuple[int, int, bool, int],
+    ) -> Tensor:
+        kernels = [channels_last(weight * factor).to(x.dtype) for factor in nonzero(by_input)]
+        ctx.save_for_backward(x, scale, *kernels)
+        ctx.setting = stride, padding, transposed, groups = setting
+        convolution = F.conv_transpose2d if transposed else F.conv2d
+        return joined(
+            convolution(image, kernel, stride=stride, padding=padding, groups=groups)
+            for image, kernel in zip(x.split(1), kernels, strict=True)
+        )
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, scale, *kernels = ctx.saved_tensors
+        stride, padding, transposed, groups = ctx.setting
+        grad = joined(
+            torch.ops.aten.convolution_backward(
+                *(g, image, kernel, None, [stride] * 2, [padding] * 2, [1, 1]),
+                *(transposed, [0, 0], groups, (True, False, False)),
+            )[0]
+            for g, image, kernel in zip(grads[0].split(1), x.split(1), kernels, strict=True)
+        )
+        return grad, None, products(grad, x) / nonzero(scale), None, None
 
 
 def depthwise(x: Tensor, kernel: Tensor) -> Tensor:
     """Every channel convolved with the same 4x4 kernel, padded by one pixel."""
     channels = x.shape[1]
-    weight = kernel.to(x.dtype).expand(channels, 1, 4, 4)
-    weight = weight.contiguous(memory_format=torch.channels_last)
+    weight = channels_last(kernel.to(x.dtype).expand(channels, 1, 4, 4))
     return F.conv2d(x, weight, padding=1, groups=channels)
 
 
@@ -62,19 +117,63 @@ def double(image: Tensor, kernel: Tensor) -> Tensor:
 
 
 def mix_channels(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    """A 1x1 convolution with styles in its weights: (B, Cin, H, W) -> (B, Cout, H, W).
+    """A 1x1 convolution of ``scale * x``: (B, Cin, H, W) -> (B, Cout, H, W).
 
-    For few outputs, where the weights of each sample are small and a pass over ``x`` is not.
+    The styles enter the weights, which are small beside ``x``.
 
     Args:
         x: activation, channels last.
-        weight: (Cout, Cin, 1, 1).
+        weight: (Cout, Cin).
         scale: styles (B, Cin).
     """
-    batch, _, height, width = x.shape
-    kernel = (weight[:, :, 0, 0] * scale[:, None]).to(x.dtype)
-    mixed = pixels_first(x) @ kernel.mT
-    return mixed.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+    return _MixChannels.apply(x, weight, scale)
+
+
+class _MixChannels(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+        kernel = (weight * nonzero(scale)[:, None]).to(x.dtype)
+        ctx.save_for_backward(x, kernel, scale)
+        return pixels_last(pixels_first(x) @ kernel.mT, x.shape[2:])
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, kernel, scale = ctx.saved_tensors
+        grad = pixels_last(pixels_first(grads[0]) @ kernel, x.shape[2:])
+        return grad, None, products(grad, x) / nonzero(scale)
+
+
+def shuffle(x: Tensor) -> Tensor:
+    """Four channels of a pixel to four pixels: (B, 4C, H, W) -> (B, C, 2H, 2W), channels last.
+
+    The first C channels go to the pixels at (0, 0), the next to (0, 1), (1, 0) and (1, 1). In this
+    order, unlike in `torch.nn.functional.pixel_shuffle`'s, whole runs of memory move.
+    """
+    batch, channels, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(batch, height, width, 2, channels // 2).transpose(2, 3)
+    whole = rows.reshape(batch, 2 * height, 2 * width, channels // 4)
+    return whole.permute(0, 3, 1, 2)
+
+
+def nonzero(scale: Tensor) -> Tensor:
+    """Styles that can be divided by."""
+    return scale.where(scale != 0, 1e-20)
+
+
+def joined(images: Iterable[Tensor]) -> Tensor:
+    """Batches of one as one batch, without copying a single one."""
+    first, *others = images
+    return torch.cat([first, *others]) if others else first
+
+
+def channels_last(kernel: Tensor) -> Tensor:
+    """The kernel in the memory order that the activations then take too."""
+    return kernel.contiguous(memory_format=torch.channels_last)
+
+
+def products(x: Tensor, y: Tensor) -> Tensor:
+    """``Σ x y`` over the pixels of each channel, (B, C)."""
+    return (x * y).sum((2, 3)).float()
 
 
 def activate(y: Tensor, factor: Tensor, noise: Tensor | None, bias: Tensor) -> Tensor:
@@ -120,6 +219,11 @@ class _Activate(torch.autograd.Function):
             total = total - noise.flatten(2) @ flat
             grad_noise = flat.sum(2).view(len(h), 1, *h.shape[2:]).sum_to_size(noise.shape)
         return grad * factor, total.mT[..., None] / factor, grad_noise, None
+
+
+def pixels_last(x: Tensor, size: torch.Size) -> Tensor:
+    """(B, HW, C) as (B, C, H, W) in channels-last order."""
+    return x.unflatten(1, size).permute(0, 3, 1, 2)
 
 
 def pixels_first(x: Tensor) -> Tensor:

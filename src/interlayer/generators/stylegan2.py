@@ -83,7 +83,7 @@ class StyleGAN2(StyleGenerator):
             self.measure_latent()
 
     def _prepare_convolutions(self) -> None:
-        """Sums of squares for demodulation; kernels in the type and memory order of their use."""
+        """Sums of squares for demodulation; kernels in the memory order of their use."""
         for i in range(self.num_layers):
             for conv in self.layout.convolutions(i):
                 weight = self._get(f"{conv}.weight")
@@ -91,7 +91,7 @@ class StyleGAN2(StyleGenerator):
                 self.register_buffer(f"{conv}.squares".replace(".", "_"), squares)
                 if conv.endswith("conv0"):
                     weight = weight.transpose(0, 1)
-                kernel = weight.to(self._dtype(i)).contiguous(memory_format=torch.channels_last)
+                kernel = modulation.channels_last(weight)
                 self.register_buffer(f"{conv}.weight".replace(".", "_"), kernel)
 
     def _dtype(self, index: int) -> torch.dtype:
@@ -171,22 +171,18 @@ class StyleGAN2(StyleGenerator):
             rgb = term if rgb is None else rgb + term
         return LayerState(h=h, ws=state.ws, noise=state.noise, rgb=rgb)
 
-    def _scale(self, prefix: str, w: Tensor) -> Tensor:
-        return F.linear(w, self._get(f"{prefix}.style.weight"), self._get(f"{prefix}.style.bias"))
-
     def _convolution(self, h: Tensor, conv: str, state: LayerState, gain: float) -> Tensor:
         """``gain √2 lrelu(d conv(s h) + noise + b)``; as lrelu is homogeneous, it acts inside."""
         assert state.ws is not None
         position = self.layout.position(conv)
         gain *= ROOT_TWO
-        scale = self._scale(conv, state.ws[:, position])
+        scale = self.scale(conv, state.ws[:, position])
         factor = gain * modulation.demodulation(scale, self._get(f"{conv}.squares"))
         weight = self._get(f"{conv}.weight")
-        h = h * scale[..., None, None].to(h.dtype)
         if conv.endswith("conv0"):
-            h = modulation.convolve_up(h, weight, self._get("blur"))
+            h = modulation.convolve_up(h, weight, scale, self._get("blur"))
         else:
-            h = F.conv2d(h, weight, padding=1)
+            h = modulation.convolve(h, weight, scale)
         noise = None
         if self.layout.noise:
             noise = (state.noise[position] * (gain * self._get(f"{conv}.strength"))).to(h.dtype)
@@ -202,7 +198,9 @@ class StyleGAN2(StyleGenerator):
     def _to_rgb(self, h: Tensor, index: int, w: Tensor) -> Tensor:
         """The block's term of the image, in float32."""
         prefix = f"{4 * 2**index}.rgb"
-        rgb = modulation.mix_channels(h, self._get(f"{prefix}.weight"), self._scale(prefix, w))
+        rgb = modulation.mix_channels(
+            h, self._get(f"{prefix}.weight").flatten(1), self.scale(prefix, w)
+        )
         return self._clamp(rgb.float() + self._get(f"{prefix}.bias")[:, None, None])
 
     def _shortcut(self, h: Tensor, index: int) -> Tensor:

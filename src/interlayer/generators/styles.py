@@ -40,6 +40,15 @@ class StyleGenerator(Generator):
     def _get(self, key: str) -> Tensor:
         return getattr(self, key.replace(".", "_"))
 
+    def scale(self, prefix: str, w: Tensor) -> Tensor:
+        """The scale (B, C) that a layer makes of its style code (B, w_dim).
+
+        One product for each image: the rounding of a product of the batch depends on its size, and
+        a last bit is enough to send two long optimisations apart.
+        """
+        weight, bias = self._get(f"{prefix}.style.weight"), self._get(f"{prefix}.style.bias")
+        return torch.stack([F.linear(each, weight, bias) for each in w])
+
     def fully_connected(self, w: Tensor, depth: int) -> Tensor:
         """The mapping network's layers: ``w <- √2 lrelu_0.2(W_i w + b_i)``."""
         for i in range(depth):
