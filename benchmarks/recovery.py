@@ -1,8 +1,11 @@
-"""Photos x tasks x methods -> a table of PSNR; every result is kept, and the same command resumes.
+"""Images x tasks x methods -> tables of PSNR and LPIPS, and contact sheets to look at.
 
-    python benchmarks/recovery.py PHOTO... --tasks circulant:0.01,inpaint:0.01 --methods csgm,ilo
+Every result is kept as it comes, and the same command resumes; with ``--shard 1/2`` and ``2/2`` two
+processes share the work, and a third one with ``--tables`` prints what there is.
 
-Neither method sees the truth; it is used after a run, to fill the table.
+    python benchmarks/recovery.py PHOTO... --tasks circulant:0.01 inpaint:0.01 --methods csgm ilo
+
+No method sees the truth; it is used after a run, to fill the tables.
 """
 
 from __future__ import annotations
@@ -10,73 +13,177 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 import interlayer
-from interlayer.recovery import measure, metrics
+from interlayer.images import contact_sheet
+from interlayer.perceptual import lpips
+from interlayer.recovery import measure, metrics, picture_of
 
 FOLDER = Path(__file__).parent / "results"
+GENERATED = "generated:"
+HEIGHT = 256
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recovery at default settings but for the number of steps."""
+
+    image: str
+    task: str
+    method: str
+    seed: int
+    steps: int | None
+
+    def key(self) -> dict[str, object]:
+        """What tells its row from the others'."""
+        name = self.image if self.image.startswith(GENERATED) else Path(self.image).stem
+        key: dict[str, object] = {"photo": name, "task": self.task, "method": self.method}
+        return key | {"seed": self.seed} | ({"budget": self.steps} if self.steps else {})
+
+    def run(self, generator: interlayer.Generator, pictures: Path) -> dict[str, object]:
+        """Figures for the row; the estimate goes to a small picture."""
+        x = open_image(self.image, generator)
+        made, physics = measure(x, self.task, self.seed)
+        preset = interlayer.METHODS[self.method]
+        method = preset(self.steps) if self.steps else preset()
+        solution = interlayer.solve(physics, made.y, generator, method, seed=self.seed)
+        for method_name, image in (
+            ("truth", x), ("measured", picture_of(made.y, HEIGHT)), (self.method, solution.x_hat)
+        ):  # fmt: skip
+            path = pictures / self.file(method_name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            interlayer.write_image(path, small(image))
+        figures = metrics(solution.x_hat, x)
+        figures |= {name: value.item() for name, value in lpips(solution.x_hat, x).items()}
+        return {
+            **{name: round(value, 5) for name, value in figures.items()},
+            "steps": len(solution.losses),
+            "seconds": round(solution.seconds, 1),
+            "stages": [
+                [record.stage.layer, round(metrics(record.x_hat, x)["psnr"], 2)]
+                for record in solution.stages
+            ],
+            "version": interlayer.__version__,
+        }
+
+    def file(self, what: str) -> str:
+        """Where a small picture goes."""
+        task = self.task.replace(":", "-").replace("/", "_")
+        return f"{task}/{self.key()['photo']}.{what}.png".replace(":", "-")
+
+
+def open_image(name: str, generator: interlayer.Generator) -> Tensor:
+    """A photo, or the generator's own sample ``generated:SEED``."""
+    if name.startswith(GENERATED):
+        with torch.no_grad():
+            return generator(generator.sample([int(name.removeprefix(GENERATED))])).clamp(0, 1)
+    return interlayer.read_image(name, generator.resolution)
+
+
+def small(x: Tensor) -> Tensor:
+    """The image at the height of contact sheets."""
+    return torch.nn.functional.interpolate(x, (HEIGHT, HEIGHT), mode="area")
 
 
 def main() -> None:
-    """Run what the results file lacks, then print the table."""
+    """Run what the results file lacks, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", nargs="+", type=Path)
-    parser.add_argument("--tasks", default="circulant:0.01,inpaint:0.01")
-    parser.add_argument("--methods", default="csgm,ilo")
+    parser.add_argument("images", nargs="+", help="photos, or generated:SEED")
+    parser.add_argument("--tasks", nargs="+", default=["circulant:0.01", "inpaint:0.01"])
+    parser.add_argument("--methods", nargs="+", default=["csgm", "ilo"])
+    parser.add_argument("--steps", type=int, help="in all; default: the method's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=FOLDER / "recovery.jsonl")
+    parser.add_argument("--pictures", type=Path, default=Path("build/recovery"))
+    parser.add_argument("--shard", default="1/1", help="i/n: the i-th of every n jobs")
+    parser.add_argument("--tables", action="store_true", help="run nothing")
     options = parser.parse_args()
-    tasks, methods = options.tasks.split(","), options.methods.split(",")
-    rows = [json.loads(line) for line in read_lines(options.results)]
-    generator = interlayer.load("faces")
-    cells = [
-        (photo, task, method) for photo in options.photos for task in tasks for method in methods
+    jobs = [
+        Job(image, task, method, options.seed, options.steps)
+        for task in options.tasks
+        for image in options.images
+        for method in options.methods
     ]
-    for photo, task, method in cells:
-        key = {"photo": photo.stem, "task": task, "method": method, "seed": options.seed}
-        if any(key.items() <= row.items() for row in rows):
+    if not options.tables:
+        shard, of = (int(number) for number in options.shard.split("/"))
+        run_missing(jobs[shard - 1 :: of], options.results, options.pictures)
+    rows = [row for row in read(options.results) if any(job.key() == key(row) for job in jobs)]
+    print_tables(rows, options.tasks, options.methods)
+    for task in options.tasks:
+        draw_sheet([job for job in jobs if job.task == task], options.methods, options.pictures)
+
+
+def run_missing(jobs: list[Job], results: Path, pictures: Path) -> None:
+    """Run the jobs that have no row yet and append theirs."""
+    generator = interlayer.load("faces")
+    results.parent.mkdir(parents=True, exist_ok=True)
+    for number, job in enumerate(jobs):
+        if any(job.key() == key(row) for row in read(results)):
             continue
-        rows.append(key | run(generator, photo, task, method, options.seed))
-        options.results.parent.mkdir(parents=True, exist_ok=True)
-        with options.results.open("a") as file:
-            file.write(json.dumps(rows[-1]) + "\n")
-        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+        try:
+            figures = job.run(generator, pictures)
+        except interlayer.InputError as error:
+            figures = {"refused": str(error)}
+        with results.open("a") as file:
+            file.write(json.dumps(job.key() | figures) + "\n")
+        print(f"{number + 1}/{len(jobs)}", job.key(), figures, file=sys.stderr, flush=True)
+
+
+def key(row: dict) -> dict[str, object]:
+    """The part of a row that tells it from the others."""
+    return {k: row[k] for k in ("photo", "task", "method", "seed", "budget") if k in row}
+
+
+def read(path: Path) -> Iterator[dict]:
+    """The rows of a results file that may not exist yet."""
+    return map(json.loads, path.read_text().splitlines() if path.exists() else [])
+
+
+def print_tables(rows: list[dict], tasks: list[str], methods: list[str]) -> None:
+    """PSNR in dB (LPIPS): a line per task and image, a column per method."""
+    found = {(row["task"], row["photo"], row["method"]): row for row in rows}
+    print(f"| task | image | {' | '.join(methods)} |\n|---|---|{'---|' * len(methods)}")
     for task in tasks:
-        print_table([row for row in rows if row["task"] == task], task, methods)
+        for photo in dict.fromkeys(row["photo"] for row in rows if row["task"] == task):
+            cells = [cell(found.get((task, photo, method))) for method in methods]
+            print(f"| `{task}` | {photo} | {' | '.join(cells)} |")
+    complete = [
+        rest
+        for rest in dict.fromkeys((row["task"], row["photo"]) for row in rows)
+        if all("psnr" in found.get((*rest, method), {}) for method in methods)
+    ]
+    if complete:
+        mean = [sum(found[(*c, m)]["psnr"] for c in complete) / len(complete) for m in methods]
+        print(f"| **mean** | {len(complete)} rows | {' | '.join(f'{m:.2f}' for m in mean)} |")
 
 
-def read_lines(path: Path) -> list[str]:
-    """Lines of a file that may not exist yet."""
-    return path.read_text().splitlines() if path.exists() else []
+def cell(row: dict | None) -> str:
+    """PSNR and the LPIPS that there is."""
+    if row is None or "psnr" not in row:
+        return "" if row is None else "does not fit"
+    distance = row.get("lpips", row.get("stlpips"))
+    return f"{row['psnr']:.2f}" + ("" if distance is None else f" ({distance:.3f})")
 
 
-def run(generator, photo: Path, task: str, method: str, seed: int) -> dict[str, object]:
-    """One recovery at default settings."""
-    x = interlayer.read_image(photo, generator.resolution)
-    made, physics = measure(x, task, seed)
-    solution = interlayer.solve(physics, made.y, generator, interlayer.METHODS[method](), seed=seed)
-    return {
-        **{name: round(value, 5) for name, value in metrics(solution.x_hat, x).items()},
-        "steps": len(solution.losses),
-        "seconds": round(solution.seconds, 1),
-        "stages": [
-            [record.stage.layer, round(metrics(record.x_hat, x)["psnr"], 2)]
-            for record in solution.stages
-        ],
-        "version": interlayer.__version__,
-    }
-
-
-def print_table(rows: list[dict], task: str, methods: list[str]) -> None:
-    """PSNR in dB: a line per photo, a column per method, and the mean."""
-    photos = sorted({row["photo"] for row in rows})
-    found = {(row["photo"], row["method"]): row["psnr"] for row in rows}
-    print(f"\n| {task} | {' | '.join(methods)} |\n|---|{'---|' * len(methods)}")
-    for photo in photos:
-        print(f"| {photo} | {' | '.join(f'{found[photo, m]:.2f}' for m in methods)} |")
-    means = [sum(found[photo, m] for photo in photos) / len(photos) for m in methods]
-    print(f"| **mean** | {' | '.join(f'{mean:.2f}' for mean in means)} |")
+def draw_sheet(jobs: list[Job], methods: list[str], pictures: Path) -> None:
+    """One row of small pictures per image."""
+    rows = []
+    for job in {job.image: job for job in jobs}.values():
+        panels = [(name, pictures / job.file(name)) for name in ("truth", "measured", *methods)]
+        shown = [(name, interlayer.read_image(path)) for name, path in panels if path.exists()]
+        if shown:
+            rows.append(contact_sheet(shown, HEIGHT))
+    if rows:
+        width = max(row.shape[-1] for row in rows)
+        padded = [torch.nn.functional.pad(r, (0, width - r.shape[-1]), value=1.0) for r in rows]
+        folder = jobs[0].file("").split("/")[0]
+        interlayer.write_image(pictures / f"{folder}.png", torch.cat(padded, 2))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from deepinv.loss.metric import PSNR, SSIM
-from deepinv.physics import LinearPhysics, Physics
+from deepinv.physics import Inpainting, LinearPhysics, Physics
+from deepinv.physics.noise import ZeroNoise
 from torch import Tensor
 
 from interlayer.errors import InputError
 from interlayer.files import replacing, write_text
 from interlayer.images import contact_sheet, write_gif, write_image
 from interlayer.solve import Solution
-from interlayer.tasks import inpainting, make_physics
+from interlayer.tasks import make_physics, masks_of, runs_code
 
 GIF_FRAMES = 48
 GIF_SIZE = 256
@@ -36,55 +37,48 @@ class Measurements:
         task: the task's name and level.
         seed: that the operator was made with.
         img_size: (3, H, W) of the image.
-        mask: the mask picture of a ``mask:FILE`` task, else ``None``.
+        masks: the mask pictures of its ``mask:FILE`` parts by the names of their files.
     """
 
     y: Tensor
     task: str
     seed: int
     img_size: tuple[int, ...]
-    mask: Tensor | None = None
+    masks: Mapping[str, Tensor] = field(default_factory=dict)
 
     def physics(self) -> Physics:
         """The operator that made them."""
-        if self.mask is not None:
-            return inpainting(self.img_size, self.mask)
-        return make_physics(self.task, self.img_size, self.seed)
+        return make_physics(self.task, self.img_size, self.seed, masks=self.masks)
 
     def save(self, path: Path) -> None:
         """Write tensors and plain values only, for ``torch.load(path, weights_only=True)``."""
         with replacing(path) as temporary:
-            torch.save(vars(self) | {"img_size": list(self.img_size)}, temporary)
+            plain = {"img_size": list(self.img_size), "masks": dict(self.masks)}
+            torch.save(vars(self) | plain, temporary)
 
 
 def measure(x: Tensor, task: str, seed: int) -> tuple[Measurements, Physics]:
     """Measure an image (1, 3, H, W) as a task says; the same seed measures the same."""
     img_size = tuple(x.shape[1:])
     physics = make_physics(task, img_size, seed)
-    mask = physics.get_buffer("mask")[:, :1] if task.startswith("mask:") else None
-    return Measurements(physics(x), task, seed, img_size, mask), physics
+    return Measurements(physics(x), task, seed, img_size, masks_of(physics)), physics
 
 
 def load_measurements(path: Path) -> Measurements:
     """Read what `Measurements.save` wrote; only tensors and plain values are ever unpacked.
 
     Raises:
-        InputError: if the file is missing, is not such a file, or its values do not fit together.
+        InputError: if the file is missing, is not such a file, its values do not fit together, or
+            its task would run code.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist; give a measurements.pt that recover has written")
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        y, mask = stored["y"], stored["mask"]
-        if not isinstance(y, Tensor) or not (mask is None or isinstance(mask, Tensor)):
+        y, task, masks = stored["y"], str(stored["task"]), dict(stored["masks"])
+        if not all(isinstance(tensor, Tensor) for tensor in (y, *masks.values())):
             raise TypeError("measurements and masks are tensors")
-        return Measurements(
-            y=y,
-            task=str(stored["task"]),
-            seed=int(stored["seed"]),
-            img_size=tuple(stored["img_size"]),
-            mask=mask,
-        )
+        made = Measurements(y, task, int(stored["seed"]), tuple(stored["img_size"]), masks)
     except (
         RuntimeError,
         pickle.UnpicklingError,
@@ -97,6 +91,12 @@ def load_measurements(path: Path) -> Measurements:
         raise InputError(
             f"{path} is not a measurements file; give a measurements.pt that recover has written"
         ) from None
+    if runs_code(task):
+        raise InputError(
+            f"{path} names an operator in a Python file, which is not run for a file's sake; "
+            "build the operator in Python and call solve"
+        )
+    return made
 
 
 def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
@@ -106,6 +106,19 @@ def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
         "ssim": SSIM()(x_hat, x).item(),
         "mse": F.mse_loss(x_hat, x).item(),
     }
+
+
+def keep_known(x_hat: Tensor, y: Tensor, physics: Physics) -> Tensor:
+    """The estimate with the measured pixels put back as they were measured.
+
+    Raises:
+        InputError: if the measurements are not noiseless pixels.
+    """
+    if not isinstance(physics, Inpainting) or not isinstance(physics.noise_model, ZeroNoise):
+        raise InputError(
+            "only pixels measured without noise can be kept; use inpaint, mask, box or half alone"
+        )
+    return torch.where(physics.mask.bool(), y, x_hat)
 
 
 def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str, Any]:
@@ -197,7 +210,7 @@ def write_results(
     measured = picture_of(measurements.y, measurements.img_size[-1])
     quality = "" if x is None else f"\n{result['psnr']:.1f} dB"
     panels = [] if x is None else [("truth", x)]
-    task = "mask" if measurements.mask is not None else measurements.task
+    task = Path(measurements.task).name if measurements.masks else measurements.task
     panels.append((f"measured\n{task}", measured))
     if isinstance(physics, LinearPhysics):
         panels.append(("back-projected", back_projection(measurements.y, physics)))
