@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from interlayer import ToyGenerator, cli, hub, read_image, write_image
+from interlayer import Classifier, ToyGenerator, cli, hub, read_frames, read_image, write_image
+from interlayer.samples import sample_photo
 
 FILES = {
     "recovered.png",
@@ -184,7 +185,7 @@ def refused_in_one_sentence(capsys, about: str) -> None:
 def test_photos_and_measurements_exclude_each_other(monkeypatch, capsys, tmp_path, photo):
     assert recover(monkeypatch, "--out", tmp_path / "out") == 2
     assert recover(monkeypatch, photo, "--measurements", photo, "--out", tmp_path / "out") == 2
-    assert capsys.readouterr().err.count("not both") == 2
+    assert capsys.readouterr().err.count("not two of them") == 2
 
 
 def test_generate_draws_one_picture_per_seed(monkeypatch, tmp_path, toy):
@@ -232,3 +233,95 @@ def test_ctrl_c_writes_the_best_so_far_and_says_so(tmp_path: Path):
     result = json.loads(printed)
     assert result["interrupted"] and 0 < result["steps"] < 1_000_000
     assert {p.name for p in (out / "astronaut").iterdir()} == FILES
+
+
+def test_known_pixels_are_kept_as_they_were_measured(monkeypatch, tmp_path, photo):
+    out = tmp_path / "out"
+    assert recover(monkeypatch, photo, "--task", "half:left", "--keep-known", "--out", out) == 0
+    kept, truth = read_image(out / "photo" / "recovered.png"), read_image(photo)
+    assert torch.equal(kept[..., 32:], truth[..., 32:])
+    assert not torch.equal(kept[..., :32], truth[..., :32])
+
+
+def test_only_pixels_can_be_kept(monkeypatch, capsys, tmp_path, photo):
+    arguments = [photo, "--keep-known", "--out", tmp_path / "out", "--task"]
+    assert recover(monkeypatch, *arguments, "circulant:0.1") == 2
+    assert recover(monkeypatch, *arguments, "inpaint:0.5+denoise:0.1") == 2
+    assert capsys.readouterr().err.count("without noise") == 2
+
+
+def test_a_task_of_the_users_own_file_runs_and_is_not_run_for_a_stored_file(
+    monkeypatch, capsys, tmp_path, photo
+):
+    operator = tmp_path / "dark.py"
+    operator.write_text("def make(img_size):\n    return lambda x: x[:, :, ::2, ::2] / 2\n")
+    assert recover(monkeypatch, photo, "--task", f"{operator}:make", "--out", tmp_path / "a") == 0
+    stored = tmp_path / "a" / "photo" / "measurements.pt"
+    assert recover(monkeypatch, "--measurements", stored, "--out", tmp_path / "b") == 2
+    assert "is not run for a file's sake" in capsys.readouterr().err
+
+
+def test_align_needs_a_face_and_paste_back_needs_align(monkeypatch, capsys, tmp_path, photo):
+    assert recover(monkeypatch, photo, "--align", "--out", tmp_path / "out") == 2
+    assert recover(monkeypatch, photo, "--paste-back", "--out", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert "no face" in said and "add --align" in said
+
+
+def test_a_face_is_aligned_recovered_and_pasted_back(monkeypatch, toy, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["sample:astronaut", "--align", "--paste-back", "--task", "inpaint:0.5"]
+    assert recover(monkeypatch, *arguments, "--out", out) == 0
+    pasted, whole = read_image(out / "astronaut" / "pasted.png"), sample_photo("astronaut")
+    changed = (pasted - whole).abs().amax((0, 1)) > 0.02
+    assert 0 < changed.float().mean() < 0.5 and not changed[-50:].any()
+    corners = json.loads((out / "astronaut" / "result.json").read_text())["square"]
+    assert len(corners) == 4
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_a_sequence_is_recovered_and_resumed(monkeypatch, capsys, toy, tmp_path):
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    z = toy.sample([3, 4])
+    for number in range(3):
+        write_image(frames / f"{number}.png", toy(z[:1].lerp(z[1:], 0.1 * number)))
+    arguments = ["--sequence", frames, "--frame-steps", 4, "--task", "inpaint:0.3"]
+    assert recover(monkeypatch, *arguments, "--out", tmp_path / "out") == 0
+    folder = tmp_path / "out" / "frames"
+    assert len(list(read_frames(folder / "recovered.mp4"))) == 3
+    before = (folder / "recovered" / "000001.png").stat().st_mtime_ns
+    last = folder / "recovered" / "000002.png"
+    whole = last.read_bytes()
+    last.unlink()
+    (folder / "recovered.mp4").unlink()
+    assert (folder / "last-000002.safetensors").exists()
+    assert recover(monkeypatch, *arguments, "--out", tmp_path / "out") == 0
+    assert (folder / "recovered" / "000001.png").stat().st_mtime_ns == before
+    assert last.exists() and len(whole) and (folder / "recovered.mp4").exists()
+    assert recover(monkeypatch, *arguments, "--seed", 1, "--out", tmp_path / "out") == 2
+    assert "other settings" in capsys.readouterr().err
+
+
+def test_imagine_raises_the_probability_of_a_class(monkeypatch, capsys, toy, tmp_path):
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 4))
+    judge = Classifier(network, size=16, names=["newt", "toad", "bull frog", "eft"])
+    monkeypatch.setattr(cli, "load_classifier", lambda *args, **kwargs: judge)
+    out = tmp_path / "out"
+    assert run(monkeypatch, "imagine", "--class", "Bull Frog", "--steps", 20, "--out", out) == 0
+    chances = json.loads((out / "result.json").read_text())["probability"]
+    assert chances["imagined"] > chances["start"]
+    assert {p.name for p in out.iterdir()} == {
+        "imagined.png",
+        "comparison.png",
+        "progress.gif",
+        "result.json",
+    }
+    assert run(monkeypatch, "imagine", "--class", "frog", "--out", out) == 2
+    assert "bull frog" in capsys.readouterr().err
+
+
+def test_tasks_are_listed(monkeypatch, capsys):
+    assert run(monkeypatch, "tasks") == 0
+    assert "circulant:P" in capsys.readouterr().out

@@ -16,7 +16,7 @@ ORDER: Sequence[str] = """
     unpickling torchfile openvino_ir foreign checkpoints wheels hub
     perceptual classifiers losses projections schedules memory optimiser methods search selection
     objective solve imagine theory
-    recovery interlayer bench cli __main__ demo
+    recovery sequence interlayer bench console cli __main__ demo
 """.split()
 
 ROOT = Path(interlayer.__file__).parent

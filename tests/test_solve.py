@@ -15,6 +15,7 @@ from deepinv.physics.functional.blur import gaussian_blur
 
 from interlayer import (
     InputError,
+    Losses,
     Method,
     Sequential,
     Stage,
@@ -24,6 +25,7 @@ from interlayer import (
     ilo,
     iterate,
     make_physics,
+    measurement_loss,
     pulse,
     solve,
 )
@@ -244,3 +246,70 @@ def test_bad_problems_are_refused_in_one_sentence():
         solve(physics, y, G, csgm(1), seed=[1, 2, 3])
     with pytest.raises(InputError, match="does not take 32x32"):
         solve(make_physics("circulant:0.1", (3, 16, 16)), y, G, csgm(1))
+
+
+def test_a_further_round_goes_back_and_can_only_improve():
+    _, physics, y = problem("circulant:0.2")
+    once = solve(physics, y, G, ilo(60, layers=(0, 1, 2)))
+    twice = solve(physics, y, G, ilo(120, layers=(0, 1, 2), rounds=2))
+    assert [record.stage.layer for record in twice.stages] == [0, 1, 2, 0, 1, 2]
+    assert twice.stages[3].stage.back and not twice.stages[0].stage.back
+    assert (twice.stages[5].holdout_loss <= once.stages[2].holdout_loss).all()
+
+
+def test_going_back_reaches_for_the_layer_input_and_not_for_the_measurements():
+    x, physics, y = problem("circulant:0.2", seeds=(7,))
+    stages = (Stage(0, 40), Stage(2, 1, radius=0.0), Stage(0, 60, back=True))
+    last = list(iterate(physics, y, G, Method("back", stages)))[-1]
+    reached, again = last.solution().stages[1].x_hat, last.solution().x_hat
+    assert psnr(again, reached) > 35 > psnr(again, x)
+
+
+def test_starting_from_a_solution_goes_on_where_it_ended():
+    _, physics, y = problem()
+    first = solve(physics, y, G, ilo(60, layers=(0, 2)))
+    on = Method("on", (Stage(2, 1, radius=0.05),))
+    again = next(iterate(physics, y, G, on, start=first))
+    torch.testing.assert_close(again.x, first.x_hat, atol=1e-5, rtol=0)
+    anew = next(iterate(physics, y, G, csgm(1), start=first))
+    assert not torch.allclose(anew.x, first.x_hat, atol=1e-3)
+    with pytest.raises(InputError, match="latent codes"):
+        solve(physics, y[:1], G, on, start=first)
+
+
+def test_a_fidelity_of_the_users_own_is_what_is_minimised():
+    _, physics, y = problem("inpaint:0.5", seeds=(7,))
+
+    def brightness(predicted, y, weight, x):
+        return (x.flatten(1).mean(1) - 0.9).square()
+
+    dark = solve(physics, y, G, csgm(40)).x_hat.mean()
+    bright = solve(physics, y, G, csgm(40), holdout=0, fidelity=brightness).x_hat.mean()
+    assert bright > dark + 0.1
+
+
+def test_the_noise_chooses_the_loss():
+    x, physics, y = problem("denoise-bernoulli:0.5", seeds=(7,))
+    robust = solve(physics, y, G, csgm(80)).x_hat
+
+    def squared(predicted, y, weight, x):
+        return measurement_loss(predicted, y, weight)
+
+    plain = solve(physics, y, G, csgm(80), fidelity=squared).x_hat
+    assert psnr(robust, x) > psnr(plain, x) + 3
+
+
+def test_a_perceptual_loss_needs_a_picture():
+    _, physics, y = problem("circulant:0.2")
+    with pytest.raises(InputError, match="use a method without it"):
+        solve(physics, y, G, pulse(5, perceptual=1.0))
+
+
+def test_the_weight_of_the_latent_prior_pulls_towards_the_mean():
+    _, physics, y = problem(seeds=(7,))
+
+    def size(latent):
+        stage = Stage(0, 60, lr=0.2, losses=Losses(latent=latent))
+        return solve(physics, y, G, Method("prior", (stage,))).z.square().mean()
+
+    assert size(0.1) < 0.5 * size(0.0)

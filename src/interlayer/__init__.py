@@ -2,7 +2,9 @@
 
 from importlib.metadata import version
 
+from interlayer.align import Aligned, align, find_faces, paste_back
 from interlayer.checkpoints import convert, inspect
+from interlayer.classifiers import Classifier, load_classifier
 from interlayer.errors import InputError
 from interlayer.generators import (
     Generator,
@@ -15,25 +17,45 @@ from interlayer.generators import (
 )
 from interlayer.hub import load, pull
 from interlayer.images import read_image, write_image
-from interlayer.losses import geodesic_cross, measurement_loss
-from interlayer.methods import METHODS, Method, Stage, csgm, ilo, pulse
-from interlayer.physics import BicubicDownsampling, PartialCirculant
+from interlayer.imagine import class_probability, imagine, imagine_pixels, towards_class
+from interlayer.losses import LOSSES, fidelity_for, geodesic_cross, measurement_loss
+from interlayer.methods import METHODS, Losses, Method, Stage, csgm, ilo, pulse
+from interlayer.perceptual import PerceptualLoss, load_perceptual, lpips
+from interlayer.physics import (
+    JPEG,
+    BicubicDownsampling,
+    GaussianMatrix,
+    Magnitudes,
+    PartialCirculant,
+    UniformQuantiser,
+)
 from interlayer.projections import project_l1_ball, project_sphere
+from interlayer.sequence import Film, recover_sequence
 from interlayer.solve import Solution, StageRecord, State, as_reconstructor, iterate, solve
 from interlayer.tasks import TASKS, make_physics
+from interlayer.video import read_frames, write_video
 
 __version__ = version("interlayer")
 __all__ = [
+    "JPEG",
+    "LOSSES",
     "METHODS",
     "TASKS",
+    "Aligned",
     "BicubicDownsampling",
+    "Classifier",
+    "Film",
+    "GaussianMatrix",
     "Generator",
     "InputError",
     "LayerState",
     "LayerStatistics",
+    "Losses",
+    "Magnitudes",
     "Method",
     "MobileStyleGAN",
     "PartialCirculant",
+    "PerceptualLoss",
     "Sequential",
     "Solution",
     "Stage",
@@ -41,21 +63,36 @@ __all__ = [
     "State",
     "StyleGAN2",
     "ToyGenerator",
+    "UniformQuantiser",
+    "align",
     "as_reconstructor",
+    "class_probability",
     "convert",
     "csgm",
+    "fidelity_for",
+    "find_faces",
     "geodesic_cross",
     "ilo",
+    "imagine",
+    "imagine_pixels",
     "inspect",
     "iterate",
     "load",
+    "load_classifier",
+    "load_perceptual",
+    "lpips",
     "make_physics",
     "measurement_loss",
+    "paste_back",
     "project_l1_ball",
     "project_sphere",
     "pull",
     "pulse",
+    "read_frames",
     "read_image",
+    "recover_sequence",
     "solve",
+    "towards_class",
     "write_image",
+    "write_video",
 ]

@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 import typer
 from deepinv.physics import Physics
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID
 from torch import Tensor
 
 import interlayer
 from interlayer import checkpoints, hub
+from interlayer.align import Square
+from interlayer.align import align as align_face
+from interlayer.align import paste_back as lay_back
+from interlayer.classifiers import load_classifier
+from interlayer.console import INTERRUPTED, progress_bar, say, watched
 from interlayer.errors import InputError
-from interlayer.files import writable_folder
+from interlayer.files import writable_folder, write_text
 from interlayer.generators import Generator
-from interlayer.images import read_image, write_image
+from interlayer.images import contact_sheet, read_image, write_gif, write_image
+from interlayer.imagine import (
+    class_probability,
+    drawn,
+    imagine_pixels,
+    perceptual_distance,
+    towards_class,
+)
+from interlayer.imagine import imagine as draw_towards
+from interlayer.losses import LOSSES
 from interlayer.memory import keep_freed_memory
-from interlayer.methods import METHODS, Method
+from interlayer.methods import METHODS, Method, csgm
 from interlayer.recovery import (
-    GIF_FRAMES,
     GIF_SIZE,
     Measurements,
     load_measurements,
@@ -36,20 +45,24 @@ from interlayer.recovery import (
     report,
     write_results,
 )
+from interlayer.recovery import keep_known as put_back
 from interlayer.samples import sample_photo
-from interlayer.solve import Solution, iterate
-from interlayer.tasks import TASKS
+from interlayer.sequence import Film, recover_sequence
+from interlayer.solve import Solution, State, iterate
+from interlayer.tasks import TASKS, make_physics
+from interlayer.video import Frames, read_frames, write_video
 
 SAMPLE = "sample:"
-INTERRUPTED = 130
-err = Console(stderr=True, highlight=False)
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Recover images from few or corrupted measurements with a generator as the prior.",
 )
-TASK_HELP = "How the photo is measured: " + "; ".join(f"{k}: {v}" for k, v in TASKS.items())
+TASK_HELP = (
+    "How the photo is measured, such as superres:8+denoise:0.1; `interlayer tasks` lists the "
+    "parts. FILE.py:FUNCTION is an operator of your own: it runs that file."
+)
 Generators = Annotated[str, typer.Option(help="Named weights or a weights file.")]
 Label = Annotated[
     int | None, typer.Option(min=0, help="The class to draw, for class-conditional weights.")
@@ -66,11 +79,6 @@ def main() -> None:
     except KeyboardInterrupt:
         say("interrupted before there was anything to keep")
         sys.exit(INTERRUPTED)
-
-
-def say(text: str) -> None:
-    """One line for the person, on standard error."""
-    err.print(escape(text), soft_wrap=True)
 
 
 def show_version(wanted: bool) -> None:
@@ -117,6 +125,14 @@ def inspect(file: Annotated[Path, typer.Argument(help="Any weights file.")]) -> 
 
 
 @app.command()
+def tasks() -> None:
+    """List the ways to measure a photo."""
+    width = max(map(len, TASKS))
+    for form, what in TASKS.items():
+        print(f"{form:{width}}  {what}")
+
+
+@app.command()
 def generate(
     seeds: Annotated[str, typer.Option(help="Such as 0-7 or 3,5,8.")] = "0-7",
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("generated"),
@@ -145,58 +161,101 @@ def recover(
     holdout: Annotated[
         float, typer.Option(min=0, max=0.9, help="Fraction of measurements that judge.")
     ] = 0.1,
+    loss: Annotated[
+        str, typer.Option(help=f"Of the measurements: {', '.join(LOSSES)} (by the noise).")
+    ] = "auto",
     generator: Generators = "faces",
     label: Label = None,
     measurements: Annotated[
         Path | None, typer.Option(help="A measurements.pt to recover from, instead of photos.")
     ] = None,
+    keep_known: Annotated[
+        bool, typer.Option(help="Put noiselessly measured pixels back as they were measured.")
+    ] = False,
+    align: Annotated[
+        bool, typer.Option(help="Cut out and turn the face as the generator knows faces.")
+    ] = False,
+    face: Annotated[int, typer.Option(min=0, help="Which one to align, from the largest, 0.")] = 0,
+    paste_back: Annotated[
+        bool, typer.Option(help="Also lay the recovered face into the photo it was cut from.")
+    ] = False,
+    sequence: Annotated[
+        Path | None, typer.Option(help="A video or a folder of frames, instead of photos.")
+    ] = None,
+    frame_steps: Annotated[
+        int, typer.Option(min=1, help="For every frame of a sequence but the first.")
+    ] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results to stdout.")] = False,
 ) -> None:
     """Measure photos and recover them, or recover from given measurements."""
-    if method not in METHODS:
-        raise InputError(f"there is no method {method!r}; use one of {', '.join(METHODS)}")
-    if (measurements is None) != bool(photos):
-        raise InputError("give either photos or --measurements FILE, and not both")
-    plan = METHODS[method]() if steps is None else METHODS[method]().scaled(steps)
+    for name, table in ((method, METHODS), (loss, LOSSES)):
+        if name not in table:
+            raise InputError(f"{name!r} is none of {', '.join(table)}")
+    if bool(photos) + bool(measurements) + bool(sequence) != 1:
+        raise InputError("give photos, --measurements FILE or --sequence PATH, and not two of them")
+    if paste_back and not align:
+        raise InputError("only an aligned face can be pasted back; add --align")
+    plan = METHODS[method]() if steps is None else METHODS[method](steps)
     writable_folder(out)
-    names = [str(measurements)] if measurements else list(photos or [])
     stored = load_measurements(measurements) if measurements else None
     model = hub.load(generator, label=label, note=say)
     plan = plan.within(model.num_layers)
+    if sequence:
+        film = Film(task, plan, frame_steps, seed, holdout)
+        recover_film(read_frames(sequence, model.resolution), film, model, out / sequence.stem)
+        return
+    names = [str(measurements)] if measurements else list(photos or [])
     for name, folder in zip(names, folders(out, names), strict=True):
-        recover_one(Job(name, folder, task, seed, holdout, as_json), model, plan, stored)
+        job = Job(
+            name, folder, task, seed, holdout, loss, keep_known, align, face, paste_back, as_json
+        )
+        recover_one(job, model, plan, stored)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One photo (or stored measurements) and where its results go."""
+    """One photo (or stored measurements), how it is treated and where its results go."""
 
     name: str
     folder: Path
     task: str
     seed: int
     holdout: float
+    loss: str
+    keep_known: bool
+    align: bool
+    face: int
+    paste_back: bool
     as_json: bool
 
 
 def recover_one(job: Job, model: Generator, method: Method, stored: Measurements | None) -> None:
     """Measure, recover and write one photo."""
-    x = None if stored else open_photo(job.name, model.resolution)
+    x, photo, square = None, None, None
     if stored is None:
-        assert x is not None
+        x, photo, square = open_photo(job, model.resolution)
         stored, physics = measure(x, job.task, job.seed)
     else:
         physics = stored.physics()
+    if job.keep_known:
+        put_back(stored.y, stored.y, physics)  # refuses before the work, not after it
     solution, frames, interrupted = run_with_bar(job, stored.y, physics, model, method)
+    if job.keep_known:
+        solution = replace(solution, x_hat=put_back(solution.x_hat, stored.y, physics))
     result = {
         "task": stored.task,
         "method": method.name,
         "seed": job.seed,
         "generator": model.name,
+        "precision": str(model.precision).removeprefix("torch."),
         "holdout": job.holdout,
+        "loss": job.loss,
+        "square": None if square is None else [[c.real, c.imag] for c in square.corners],
         **report(solution, x, interrupted),
     }
     write_results(job.folder, stored, physics, solution, x, result, frames)
+    if job.paste_back and photo is not None and square is not None:
+        write_image(job.folder / "pasted.png", lay_back(photo, square, solution.x_hat))
     if job.as_json:
         print(json.dumps(result))
     quality = "" if x is None else f" at {result['psnr']:.2f} dB"
@@ -206,39 +265,116 @@ def recover_one(job: Job, model: Generator, method: Method, stored: Measurements
         sys.exit(INTERRUPTED)
 
 
+def recover_film(frames: Frames, film: Film, model: Generator, folder: Path) -> None:
+    """Recover a sequence with one bar per frame, and write it as a video."""
+    with progress_bar() as bar:
+        bars: dict[int, TaskID] = {}
+
+        def watch(number: int, state: State) -> None:
+            if number not in bars:
+                method = film.following if bars or number else film.method
+                bars[number] = bar.add_task(f"frame {number}", total=method.steps, loss="")
+            bar.update(bars[number], advance=1, loss=f"{state.loss.mean().item():.5f}")
+
+        pictures = list(recover_sequence(frames, film, model, folder, watch))
+    write_video(folder / "recovered.mp4", map(read_image, pictures), frames.fps)
+    write_video(folder / "recovered.gif", map(read_image, pictures), frames.fps)
+    say(f"{len(pictures)} frames are recovered; the video is {folder / 'recovered.mp4'}")
+
+
+@app.command()
+def imagine(
+    target: Annotated[str, typer.Option("--class", help='Such as "bull frog", or its number.')],
+    near: Annotated[str | None, typer.Option(help="A photo to stay close to.")] = None,
+    weight: Annotated[float, typer.Option(min=0, help="Of staying close, with --near.")] = 20,
+    classifier: Annotated[
+        str, typer.Option(help="imagenet, or a checkpoint of MadryLab's robustness library.")
+    ] = "imagenet",
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("imagined"),
+    seed: Annotated[int, typer.Option(min=0, help="Of the face to start from.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="In all.")] = 72,
+    generator: Generators = "faces",
+    label: Label = None,
+) -> None:
+    """Draw a class that a classifier knows with a generator that never saw it.
+
+    The classifier is not a robust one, so its gradients are averaged over random views. A high
+    probability alone means little: the same steps on bare pixels reach it too, and are shown.
+    """
+    writable_folder(out)
+    judge = load_classifier(classifier, note=say)
+    judge.index(target)
+    model = hub.load(generator, label=label, note=say)
+    start, photo = drawn(model, [seed]), None
+    if near is not None:
+        photo = read_image(Path(near), model.resolution, note=say)
+        everything = make_physics("inpaint:1", tuple(photo.shape[1:]))
+        say("first, the face of the generator that comes nearest to the photo")
+        inversion = csgm().within(model.num_layers)
+        start = watched(iterate(everything, photo, model, inversion), inversion.stages)[0]
+    method = towards_class(steps).within(model.num_layers)
+    distance = perceptual_distance() if photo is not None else None
+    states = draw_towards(
+        model,
+        judge,
+        target,
+        method=method,
+        near=photo,
+        weight=weight,
+        distance=distance,
+        start=start,
+        seed=seed,
+    )
+    solution, frames, interrupted = watched(states, method.stages)
+    pixels = imagine_pixels(judge, start.x_hat, target, steps=method.steps)
+    chances = {
+        name: class_probability(judge, x, target).item()
+        for name, x in (("start", start.x_hat), ("imagined", solution.x_hat), ("pixels", pixels))
+    }
+    panels = [] if photo is None else [("photo", photo)]
+    images = (("start", start.x_hat), ("imagined", solution.x_hat), ("pixels alone", pixels))
+    for (name, x), chance in zip(images, chances.values(), strict=True):
+        panels.append((f"{name}\n{100 * chance:.1f} %", x))
+    result = {"class": target, "probability": chances, "seed": seed, "interrupted": interrupted}
+    if distance is not None and photo is not None:
+        result["distance"] = distance(solution.x_hat, photo).item()
+    write_image(out / "imagined.png", solution.x_hat)
+    write_image(out / "comparison.png", contact_sheet(panels))
+    write_gif(out / "progress.gif", [*frames, solution.x_hat], size=GIF_SIZE)
+    write_text(out / "result.json", json.dumps(result, indent=2) + "\n")
+    say(f"{target}: from {chances['start']:.4f} to {chances['imagined']:.4f}; pictures in {out}")
+    if interrupted:
+        sys.exit(INTERRUPTED)
+
+
 def run_with_bar(
     job: Job, y: Tensor, physics: Physics, model: Generator, method: Method
 ) -> tuple[Solution, list[Tensor], bool]:
-    """Run the method with one bar per stage; Ctrl-C ends it with the best so far."""
-    frames: list[Tensor] = []
-    every = max(1, method.steps // GIF_FRAMES)
-    steps = iterate(physics, y, model, method, seed=job.seed, holdout=job.holdout)
-    state = None
-    try:
-        with progress_bar() as bar:
-            tasks = [
-                bar.add_task(f"layer {stage.layer}", total=stage.steps, start=False, loss="")
-                for stage in method.stages
-            ]
-            for number, state in enumerate(steps):
-                if number % every == 0:
-                    frames.append(F.interpolate(state.x, (GIF_SIZE, GIF_SIZE), mode="area"))
-                if state.step == 0:
-                    bar.start_task(tasks[state.stage_number])
-                bar.update(tasks[state.stage_number], advance=1, loss=f"{state.loss.item():.5f}")
-    except KeyboardInterrupt:
-        if state is None:
-            raise
-        return state.solution(), frames, True
-    assert state is not None
-    return state.solution(), frames, False
+    """Run the method on a problem; see `watched`."""
+    loss = LOSSES[job.loss](physics)
+    states = iterate(
+        physics,
+        y,
+        model,
+        method,
+        seed=job.seed,
+        holdout=job.holdout,
+        fidelity=lambda predicted, y, weight, x: loss(predicted, y, weight),
+    )
+    return watched(states, method.stages)
 
 
-def open_photo(name: str, size: int) -> Tensor:
-    """A photo file or a named sample as (1, 3, size, size)."""
-    if name.startswith(SAMPLE):
-        return sample_photo(name.removeprefix(SAMPLE), size)
-    return read_image(Path(name), size, note=say)
+def open_photo(job: Job, size: int) -> tuple[Tensor, Tensor | None, Square | None]:
+    """A photo or a sample as (1, 3, size, size); if aligned, also the whole and the square."""
+    cut = None if job.align else size
+    if job.name.startswith(SAMPLE):
+        photo = sample_photo(job.name.removeprefix(SAMPLE), cut)
+    else:
+        photo = read_image(Path(job.name), cut, note=say)
+    if not job.align:
+        return photo, None, None
+    x, square = align_face(photo, size, job.face)
+    return x, photo, square
 
 
 def folders(out: Path, names: Sequence[str]) -> list[Path]:
@@ -266,17 +402,3 @@ def parse_seeds(text: str) -> list[int]:
             raise InputError(f"{text!r} is not a list of seeds; write 0-7 or 3,5,8")
         seeds += range(int(first), int(last or first) + 1)
     return seeds
-
-
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A progress bar on standard error with loss and time left."""
-    columns = (
-        TextColumn("{task.description:>10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err) as bar:
-        yield bar

@@ -49,11 +49,11 @@ def read_image(
             f"{MIN_SIDE}x{MIN_SIDE}"
         )
     if size is not None:
-        picture, more = _square(picture, size)
+        picture, more = central_square(picture, size)
         changes += more
     if note is not None and changes:
         note(f"{path.name}: {width}x{height} {' and '.join(changes)}")
-    return _tensor(picture)
+    return to_tensor(picture)
 
 
 def read_mask(path: str | Path, size: int) -> Tensor:
@@ -79,7 +79,7 @@ def read_mask(path: str | Path, size: int) -> Tensor:
 def write_image(path: str | Path, x: Tensor) -> None:
     """Write an image (1, 3, H, W) or (3, H, W), clipped to [0, 1] and rounded, as an 8-bit PNG."""
     with replacing(Path(path)) as temporary:
-        _picture(x).save(temporary, format="PNG")
+        to_picture(x).save(temporary, format="PNG")
 
 
 def write_gif(
@@ -93,7 +93,7 @@ def write_gif(
     if not frames:
         raise ValueError("an animation needs at least one frame")
     pictures = [
-        _picture(x).resize((size, size), Image.Resampling.LANCZOS).quantize(256) for x in frames
+        to_picture(x).resize((size, size), Image.Resampling.LANCZOS).quantize(256) for x in frames
     ]
     milliseconds = [round(1000 * seconds_per_frame)] * (len(frames) - 1) + [2000]
     with replacing(Path(path)) as temporary:
@@ -114,7 +114,7 @@ def contact_sheet(panels: Sequence[tuple[str, Tensor]], height: int = 512) -> Te
         panels: pairs of label (lines separated by a newline) and image (1, 3, H, W).
         height: of each picture, in pixels; width follows its aspect.
     """
-    pictures = [_scaled(_picture(x), height) for _, x in panels]
+    pictures = [_scaled(to_picture(x), height) for _, x in panels]
     letter, gap = max(11, height // 18), max(6, height // 32)
     font, line = ImageFont.load_default(size=letter), round(1.3 * letter)
     lines = max(label.count("\n") + 1 for label, _ in panels)
@@ -129,7 +129,7 @@ def contact_sheet(panels: Sequence[tuple[str, Tensor]], height: int = 512) -> Te
             draw.text(at, text, fill=GREY if number else BLACK, font=font, anchor="mm")
         sheet.paste(picture, (left, top))
         left += picture.width + gap
-    return _tensor(sheet)
+    return to_tensor(sheet)
 
 
 def _decode(path: Path) -> tuple[Image.Image, list[str]]:
@@ -192,7 +192,7 @@ def _rgb(picture: Image.Image) -> tuple[Image.Image, list[str]]:
     return Image.alpha_composite(paper, layer).convert("RGB"), ["laid on white"]
 
 
-def _square(picture: Image.Image, size: int) -> tuple[Image.Image, list[str]]:
+def central_square(picture: Image.Image, size: int) -> tuple[Image.Image, list[str]]:
     """The central square at ``size`` x ``size``, and what was changed."""
     changes, side = [], min(picture.size)
     if picture.width != picture.height:
@@ -210,12 +210,14 @@ def _scaled(picture: Image.Image, height: int) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def _tensor(picture: Image.Image) -> Tensor:
+def to_tensor(picture: Image.Image) -> Tensor:
+    """An RGB picture as (1, 3, H, W) in [0, 1]."""
     values = torch.from_numpy(np.array(picture, dtype=np.float32) / 255)
     return values.permute(2, 0, 1)[None].contiguous()
 
 
-def _picture(x: Tensor) -> Image.Image:
+def to_picture(x: Tensor) -> Image.Image:
+    """An image (1, 3, H, W) or (3, H, W), clipped to [0, 1] and rounded, as an 8-bit picture."""
     if x.dim() == 4 and x.shape[0] == 1:
         x = x[0]
     if x.dim() != 3 or x.shape[0] != 3:

@@ -177,17 +177,7 @@ def drawn(generator: Generator, seeds: Sequence[int], truncation: float = 0.7) -
     z = generator.sample(seeds, truncation)
     with torch.no_grad():
         x = generator(z)
-    return Solution(
-        x_hat=x,
-        z=z,
-        h=None,
-        rgb=None,
-        layer=0,
-        losses=x.new_zeros(0, 2, len(x)),
-        stages=(),
-        seconds=0.0,
-        seeds=tuple(seeds),
-    )
+    return Solution.at(x, z, seeds=seeds)
 
 
 def towards_class(

@@ -21,6 +21,7 @@ from torch import Tensor
 from interlayer.errors import InputError
 from interlayer.files import replacing, write_text
 from interlayer.images import contact_sheet, write_gif, write_image
+from interlayer.perceptual import MIN_SIZE, lpips
 from interlayer.solve import Solution
 from interlayer.tasks import make_physics, masks_of, runs_code
 
@@ -100,12 +101,17 @@ def load_measurements(path: Path) -> Measurements:
 
 
 def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
-    """PSNR in dB, SSIM and mean squared error of an estimate in [0, 1]."""
-    return {
+    """PSNR in dB, SSIM and mean squared error of an estimate in [0, 1], and LPIPS if it is here.
+
+    See `lpips` for which perceptual figure there is; none is downloaded.
+    """
+    figures = {
         "psnr": PSNR()(x_hat, x).item(),
         "ssim": SSIM()(x_hat, x).item(),
         "mse": F.mse_loss(x_hat, x).item(),
     }
+    rgb = x_hat.shape[1] == 3 and x_hat.shape[-1] >= MIN_SIZE
+    return figures | {k: v.item() for k, v in (lpips(x_hat, x) if rgb else {}).items()}
 
 
 def keep_known(x_hat: Tensor, y: Tensor, physics: Physics) -> Tensor:
@@ -118,7 +124,7 @@ def keep_known(x_hat: Tensor, y: Tensor, physics: Physics) -> Tensor:
         raise InputError(
             "only pixels measured without noise can be kept; use inpaint, mask, box or half alone"
         )
-    return torch.where(physics.mask.bool(), y, x_hat)
+    return torch.where(physics.get_buffer("mask").bool(), y, x_hat)
 
 
 def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str, Any]:
@@ -128,7 +134,7 @@ def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str,
             "layer": record.stage.layer,
             "steps": record.steps,
             "radius": record.stage.radius,
-            "psnr": None if x is None else metrics(record.x_hat, x)["psnr"],
+            "psnr": None if x is None else PSNR()(record.x_hat, x).item(),
             "deviation": record.deviation.item(),
             "measurement_loss": record.loss.item(),
             "holdout_loss": _number(record.holdout_loss),

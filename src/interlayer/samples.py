@@ -15,8 +15,8 @@ SAMPLES = {
 }
 
 
-def sample_photo(name: str, size: int) -> Tensor:
-    """A sample photo (1, 3, size, size) in [0, 1], cropped to the face.
+def sample_photo(name: str, size: int | None = None) -> Tensor:
+    """A sample photo in [0, 1], cropped to the face at (1, 3, size, size), or whole.
 
     ``astronaut``: Eileen Collins, NASA, public domain, from scikit-image.
 
@@ -30,5 +30,7 @@ def sample_photo(name: str, size: int) -> Tensor:
         raise InputError(f"there is no sample photo {name!r}; use one of {', '.join(SAMPLES)}")
     left, top, side = SAMPLES[name]
     photo = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None] / 255
+    if size is None:
+        return photo
     face = photo[..., top : top + side, left : left + side]
     return F.interpolate(face, (size, size), mode="bicubic", antialias=True).clamp(0, 1)

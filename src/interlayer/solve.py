@@ -75,6 +75,20 @@ class Solution:
     seconds: float
     seeds: tuple[int, ...]
 
+    @classmethod
+    def at(
+        cls,
+        x_hat: Tensor,
+        z: Tensor,
+        h: Tensor | None = None,
+        rgb: Tensor | None = None,
+        layer: int = 0,
+        seeds: Sequence[int] = (),
+    ) -> Solution:
+        """A point to start from that no run of this process has found."""
+        none = x_hat.new_zeros(0, 2, len(x_hat))
+        return cls(x_hat, z, h, rgb, layer, losses=none, stages=(), seconds=0.0, seeds=tuple(seeds))
+
 
 @dataclass(frozen=True)
 class State:

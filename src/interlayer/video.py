@@ -14,7 +14,7 @@ from torch import Tensor
 
 from interlayer.errors import InputError
 from interlayer.files import replacing
-from interlayer.images import MAX_PIXELS, _picture, _square, _tensor, read_image
+from interlayer.images import MAX_PIXELS, central_square, read_image, to_picture, to_tensor
 
 PICTURES = frozenset(".png .jpg .jpeg .webp .gif .bmp .tif .tiff .ppm .avif .jp2".split())
 DEFAULT_FPS = 25.0
@@ -107,7 +107,7 @@ def write_video(path: str | Path, frames: Iterable[Tensor], fps: float = DEFAULT
         raise InputError(f"cannot write {path.name}: end the name of a video in .mp4 or .gif")
     if fps <= 0:
         raise InputError(f"a video needs a positive number of frames per second, not {fps:g}")
-    pictures = map(_picture, frames)
+    pictures = map(to_picture, frames)
     first = next(pictures, None)
     if first is None:
         raise InputError(f"there is no frame to write to {path.name}")
@@ -178,7 +178,7 @@ def _decoded(path: Path, size: int | None) -> Iterator[Tensor]:
         raise InputError(f"{path} has frames of {width}x{height} pixels; make it smaller first")
     for values in stream:
         picture = Image.frombytes("RGB", (width, height), values)
-        yield _tensor(picture if size is None else _square(picture, size)[0])
+        yield to_tensor(picture if size is None else central_square(picture, size)[0])
 
 
 def _stream(path: Path) -> Generator[Any, None, None]:
