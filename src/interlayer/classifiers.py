@@ -132,7 +132,9 @@ def class_index(text: str, names: Sequence[str] = IMAGENET_CLASSES) -> int:
         raise InputError(f"several classes are called {text!r}; give the number: {options}")
     if not found:
         near = difflib.get_close_matches(_plain(text), plain, cutoff=0.8)
-        near += [name for name in plain if _plain(text) in name and name not in near]
+        near += [
+            name for name in plain if _plain(text) and _plain(text) in name and name not in near
+        ]
         options = ", ".join(names[plain.index(name)] for name in near[:5])
         advice = f"did you mean {options}?" if near else "give its name or number"
         raise InputError(f"no class is called {text!r}; {advice}")

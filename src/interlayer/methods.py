@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-DEFAULT_STEPS = 180
+DEFAULT_STEPS = 120
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,10 @@ class Method:
         return replace(self, stages=stages).scaled(self.steps)
 
     def scaled(self, steps: int) -> Method:
-        """The same method with ``steps`` steps in all, shared in the same proportion."""
+        """The same method with ``steps`` steps in all, shared in the same proportion.
+
+        Every stage has at least one.
+        """
         shares = [max(1, round(stage.steps * steps / self.steps)) for stage in self.stages]
         shares[0] = max(1, shares[0] + steps - sum(shares))
         stages = [replace(stage, steps=n) for stage, n in zip(self.stages, shares, strict=True)]
@@ -150,28 +153,29 @@ def pulse_mse_lpips(steps: int = DEFAULT_STEPS) -> Method:
 
 def ilo(
     steps: int = DEFAULT_STEPS,
-    layers: Sequence[int] = (0, 2, 3, 4),
+    layers: Sequence[int] = (0, 2, 3, 4, 5),
     radius: float = 0.05,
-    lr: float = 0.2,
-    layer_lr: float = 0.04,
+    lr: float = 0.15,
+    layer_lr: float = 0.05,
     rounds: int = 1,
     losses: Losses = Losses(),
 ) -> Method:
     """Intermediate Layer Optimization (Daras et al., ICML 2021, arXiv 2102.07364).
 
-    Two fifths of the steps of a round go to the latent code, the rest in equal shares to the other
-    layers, each within an l1 ball of ``radius`` around what the stage before reached. Every further
-    round goes back first: the latent code that comes nearest to the last layer's input replaces the
-    search from the measurements, as in the paper's Algorithm 1.
+    Every layer has the same share of the steps, each but the first within an l1 ball of ``radius``
+    around what the stage before reached. A short first stage is better than a long one: a latent
+    code that has been fitted further has left the prior further behind. Every further round goes
+    back first: the latent code that comes nearest to the last layer's input replaces the search
+    from the measurements, as in the paper's Algorithm 1.
     """
     first, *later = layers
     if rounds < 1 or (rounds > 1 and first != 0):
         raise ValueError("a method has at least one round, and goes back to layer 0 only")
-    share = round(600 / max(1, len(later)))
+    share = max(1, steps // (rounds * len(layers)))
     expansion = [Stage(p, share, layer_lr, radius, losses=losses) for p in later]
-    stages = [Stage(first, 400, lr, losses=losses), *expansion]
+    stages = [Stage(first, share, lr, losses=losses), *expansion]
     for _ in range(rounds - 1):
-        stages += [Stage(0, 400, lr, back=True), *expansion]
+        stages += [Stage(0, share, lr, back=True), *expansion]
     return Method("ilo", tuple(stages)).scaled(steps)
 
 
