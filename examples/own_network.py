@@ -59,7 +59,7 @@ def main(steps: int = 400) -> float:
     )
     x = ellipses(1, seed=10_000)
     physics = il.make_physics("inpaint:0.1", x.shape[1:])
-    solution = il.solve(physics, physics(x), generator, il.ilo(layers=(0, 1, 2)))
+    solution = il.solve(physics, physics(x), generator, il.ilo(300, layers=(0, 1, 2)))
     psnr = -10 * (solution.x_hat - x).square().mean().log10().item()
     print(f"recovered from 10 % of the pixels at {psnr:.1f} dB")
     return psnr

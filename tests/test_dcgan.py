@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from interlayer import hub, ilo, make_physics, solve
+from interlayer import csgm, hub, ilo, make_physics, solve
 from interlayer.generators.base import measure_statistics
 from interlayer.generators.dcgan import dcgan
 
@@ -43,6 +43,19 @@ def test_the_named_weights_draw_and_recover_faces():
     x = G(G.sample([3]))
     assert x.shape == (1, 3, 64, 64) and x.std() > 0.1
     physics = make_physics("circulant:0.1", x.shape[1:])
-    solution = solve(physics, physics(x), G, ilo())
+    solution = solve(physics, physics(x), G, ilo().within(G.num_layers))
     mean = G(torch.zeros(1, *G.latent_shape))
     assert (solution.x_hat - x).square().mean() < 0.2 * (mean - x).square().mean()
+
+
+def test_a_search_gets_away_from_its_start():
+    module = network()
+    with torch.no_grad():
+        module[0].weight.mul_(0.1)
+        module[1].bias.fill_(-1.0)  # at z = 0 every rectifier is off
+    G = dcgan(module.state_dict())
+    x = G(G.sample([5]))
+    physics = make_physics("inpaint:0.5", tuple(x.shape[1:]))
+    solution = solve(physics, physics(x), G, csgm(40))
+    first, last = solution.losses[0, 0], solution.losses[-1, 0]
+    assert (last < 0.5 * first).all()

@@ -26,8 +26,8 @@ def weighted_mean(losses: Tensor, weight: Tensor) -> Tensor:
     >>> weighted_mean(torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[1.0, 1.0, 0.0]]))
     tensor([1.5000])
     """
-    weight = weight.expand(losses.shape)
-    return (losses * weight).flatten(1).sum(1) / weight.flatten(1).sum(1)
+    repeats = losses[0].numel() / weight[0].numel()
+    return (losses * weight).flatten(1).sum(1) / (repeats * weight.flatten(1).sum(1))
 
 
 def measurement_loss(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
@@ -43,7 +43,8 @@ def measurement_loss(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     >>> measurement_loss(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]), torch.ones(1, 1))
     tensor([12.5000])
     """
-    return weighted_mean((predicted - y).abs().square(), weight)
+    error = predicted - y
+    return weighted_mean((error.abs() if error.is_complex() else error).square(), weight)
 
 
 def l1_loss(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:

@@ -208,7 +208,8 @@ def solve(
         fidelity: a measurement error ``(predicted, y, weight, x) -> (B,)`` of your own, predicted
             being ``physics.A(x)``; weights are at least 0, and entries of weight 0 must not count.
         start: where to begin: at its latent code, and for stages from its layer on at its layer's
-            input, as the frames of a film do. By default the generator's mean.
+            input, as the frames of a film do. By default the generator's mean, or a random code of
+            the seed where the method or the generator asks for one.
 
     Raises:
         InputError: if ``y`` holds NaN or infinity or lacks the shape that ``physics`` gives, or the
@@ -252,7 +253,7 @@ def starting_space(
                 f"the solution to start from has latent codes {tuple(z.shape)}, but "
                 f"{generator.name} needs {(len(seeds), *generator.latent_shape)}"
             )
-    elif method.random_start:
+    elif method.random_start or not generator.starts_at_mean:
         z = gaussian_by_seed(seeds, generator.latent_shape).to(like)
     else:
         z = like.new_zeros(len(seeds), *generator.latent_shape)
@@ -278,7 +279,7 @@ def check_problem(
     if deepest >= generator.num_layers:
         raise InputError(
             f"{generator.name} has layers 0 to {generator.num_layers - 1}, so {method.name} "
-            f"cannot optimise layer {deepest}"
+            f"cannot optimise layer {deepest}; give method.within({generator.num_layers})"
         )
     size = (1, generator.channels, generator.resolution, generator.resolution)
     try:

@@ -69,6 +69,7 @@ class Generator(nn.Module, ABC):
     resolution: int
     channels: int = 3
     precision: torch.dtype = torch.float32  # of large activations, where a generator has a choice
+    starts_at_mean: bool = True  # whether a search can set out from z = 0
     latent_shape: tuple[int, ...]
 
     @abstractmethod

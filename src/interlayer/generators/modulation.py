@@ -119,28 +119,13 @@ def double(image: Tensor, kernel: Tensor) -> Tensor:
 def mix_channels(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     """A 1x1 convolution of ``scale * x``: (B, Cin, H, W) -> (B, Cout, H, W).
 
-    The styles enter the weights, which are small beside ``x``.
-
     Args:
-        x: activation, channels last.
+        x: activation.
         weight: (Cout, Cin).
         scale: styles (B, Cin).
     """
-    return _MixChannels.apply(x, weight, scale)
-
-
-class _MixChannels(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-        kernel = (weight * nonzero(scale)[:, None]).to(x.dtype)
-        ctx.save_for_backward(x, kernel, scale)
-        return pixels_last(pixels_first(x) @ kernel.mT, x.shape[2:])
-
-    @staticmethod
-    def backward(ctx, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, kernel, scale = ctx.saved_tensors
-        grad = pixels_last(pixels_first(grads[0]) @ kernel, x.shape[2:])
-        return grad, None, products(grad, x) / nonzero(scale)
+    by_input = scale[:, None, :, None, None]
+    return _Styled.apply(x, weight[..., None, None], scale, by_input, (1, 0, False, 1))
 
 
 def shuffle(x: Tensor) -> Tensor:
@@ -172,8 +157,20 @@ def channels_last(kernel: Tensor) -> Tensor:
 
 
 def products(x: Tensor, y: Tensor) -> Tensor:
-    """``Σ x y`` over the pixels of each channel, (B, C)."""
-    return (x * y).sum((2, 3)).float()
+    """``Σ x y`` over the pixels of each channel, (B, C), summed in at least float32.
+
+    It is the gradient of the weight of a normalisation by mean 0 and deviation 1, which takes one
+    pass over both where a product and a sum take three.
+    """
+    wide = torch.float64 if x.dtype == torch.float64 else torch.float32
+    one, zero = x.new_ones(x.shape[1], dtype=wide), x.new_zeros(x.shape[1], dtype=wide)
+    fixed = (one, zero, one, zero, one, False, 0.0, (False, True, False))
+    return torch.stack(
+        [
+            torch.ops.aten.native_batch_norm_backward(each_x, each_y, *fixed)[1]
+            for each_x, each_y in zip(x.split(1), y.split(1), strict=True)
+        ]
+    )
 
 
 def activate(y: Tensor, factor: Tensor, noise: Tensor | None, bias: Tensor) -> Tensor:
@@ -209,21 +206,17 @@ class _Activate(torch.autograd.Function):
     def backward(ctx, *grads: Tensor) -> tuple[Tensor | None, ...]:
         h, factor, noise, bias = ctx.saved_tensors
         (grad,) = grads
+        total = products(grad, h)
         ones = grad.new_ones(1, h[0, 0].numel())
-        total = ones @ pixels_first(grad * h)
         grad = torch.ops.aten.leaky_relu_backward(grad, h, SLOPE, True)
         flat = pixels_first(grad)
-        total = total - bias[:, 0, 0] * (ones @ flat)
+        total = total - (bias[:, 0, 0] * (ones @ flat))[:, 0]
         grad_noise = None
         if noise is not None:
-            total = total - noise.flatten(2) @ flat
+            total = total - (noise.flatten(2) @ flat)[:, 0]
             grad_noise = flat.sum(2).view(len(h), 1, *h.shape[2:]).sum_to_size(noise.shape)
-        return grad * factor, total.mT[..., None] / factor, grad_noise, None
-
-
-def pixels_last(x: Tensor, size: torch.Size) -> Tensor:
-    """(B, HW, C) as (B, C, H, W) in channels-last order."""
-    return x.unflatten(1, size).permute(0, 3, 1, 2)
+        grad_factor = (total[..., None, None] / factor).to(factor.dtype)
+        return grad * factor, grad_factor, grad_noise, None
 
 
 def pixels_first(x: Tensor) -> Tensor:

@@ -25,7 +25,8 @@ class Sequential(Generator):
     anything.
 
     The module is copied, in evaluation mode and without gradients; ``z`` (B, \*latent_shape) is
-    standard Gaussian.
+    standard Gaussian. Searches set out from ``z = 0`` unless all rectifiers of a layer are off
+    there, so that no gradient leads away.
 
     Args:
         module: maps (B, \*latent_shape) to square images (B, C, H, H).
@@ -67,6 +68,7 @@ class Sequential(Generator):
         self.layers = nn.ModuleList(split_at(whole, cuts))
         self.num_layers = len(self.layers)
         self.channels, self.resolution = self._check(whole)
+        self.starts_at_mean = self._leads_away()
 
     @torch.no_grad()
     def _check(self, whole: nn.Module) -> tuple[int, int]:
@@ -83,6 +85,13 @@ class Sequential(Generator):
         if chained.shape != x.shape or (chained - x).abs().max() > _TOLERANCE * x.abs().max():
             raise InputError("the chained layers do not give what the module gives; is it random?")
         return x.shape[1], x.shape[-1]
+
+    @torch.enable_grad()
+    def _leads_away(self) -> bool:
+        """Whether the image changes with the code at ``z = 0``."""
+        z = torch.zeros(1, *self.latent_shape, requires_grad=True)
+        (gradient,) = torch.autograd.grad(self(z).square().sum(), z, materialize_grads=True)
+        return bool(gradient.any())
 
     def _run_unchanged(self, h: Tensor) -> Tensor:
         """The last layer's output, if no layer changes its input."""
