@@ -62,3 +62,14 @@ def test_sphere_keeps_direction_and_sets_length():
     torch.testing.assert_close(torch.cosine_similarity(on, z, dim=-1), torch.ones(2, 3))
     assert torch.equal(project_sphere(torch.zeros(1, 4)), torch.zeros(1, 4))
     assert project_sphere(torch.ones(2, 100, 1, 1) * 3).eq(1).all()
+
+
+@pytest.mark.parametrize("push", [1e-7, 1e-5, 1e-3])
+def test_a_point_hardly_outside_a_large_ball_is_projected_too(push):
+    rng = torch.Generator().manual_seed(3)
+    u = project_l1_ball(torch.randn(1, 200_000, generator=rng), 2_000.0)
+    for _ in range(20):
+        u = u + push * torch.randn(u.shape, generator=rng)
+        expected = reference(u[0], 2_000.0).float()
+        u = project_l1_ball(u, 2_000.0)
+        torch.testing.assert_close(u[0], expected, atol=1e-7, rtol=1e-5)

@@ -49,19 +49,20 @@ def _threshold(row: Tensor, radius: float) -> Tensor:
     whole = _sum(size) - radius
     if whole <= 0:
         return torch.zeros_like(whole)
-    tau, count = whole / row.numel(), row.numel()
+    tau, count, climbing = whole / row.numel(), row.numel(), True
     if row.numel() >= 2 * SAMPLE:
         sample = row[:: row.numel() // SAMPLE]
         guess = _threshold(sample, radius * sample.numel() / row.numel())
-        tau = torch.where(guess < size.max(), guess, tau)
-        count = 0
+        if guess < size.max():
+            tau, count, climbing = guess, 0, False
     while True:
-        above = (size - tau.to(size.dtype)).clamp_min_(0)
+        rounded = tau.to(size.dtype)  # which is what is subtracted
+        above = (size - rounded).clamp_min_(0)
         active = int(torch.count_nonzero(above))
-        if active in (0, count):
+        step = (_sum(above) - radius) / max(1, active)
+        if active in (0, count) or (climbing and step <= 0):
             return tau
-        # the threshold that was subtracted is the rounded one
-        tau, count = tau.to(size.dtype).double() + (_sum(above) - radius) / active, active
+        tau, count, climbing = rounded.double() + step, active, True
 
 
 def _sum(x: Tensor) -> Tensor:
