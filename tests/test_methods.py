@@ -1,6 +1,6 @@
 import pytest
 
-from interlayer import METHODS, Method, Stage, csgm, ilo
+from interlayer import METHODS, Losses, Method, Stage, csgm, ilo
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_methods_have_the_same_number_of_steps_by_default():
 
 
 def test_ilo_with_one_layer_is_csgm():
-    assert ilo(steps=30, layers=(0,), lr=0.2).stages == csgm(steps=30).stages
+    assert ilo(steps=30, layers=(0,), lr=0.2, losses=Losses()).stages == csgm(steps=30).stages
