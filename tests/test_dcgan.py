@@ -51,8 +51,8 @@ def test_the_named_weights_draw_and_recover_faces():
 def test_a_search_gets_away_from_its_start():
     module = network()
     with torch.no_grad():
-        module[0].weight.mul_(0.1)
-        module[1].bias.fill_(-1.0)  # at z = 0 every rectifier is off
+        module.get_parameter("0.weight").mul_(0.1)
+        module.get_parameter("1.bias").fill_(-1.0)  # at z = 0 every rectifier is off
     G = dcgan(module.state_dict())
     x = G(G.sample([5]))
     physics = make_physics("inpaint:0.5", tuple(x.shape[1:]))
