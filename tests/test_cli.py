@@ -303,6 +303,12 @@ def test_a_sequence_is_recovered_and_resumed(monkeypatch, capsys, toy, tmp_path)
     assert "other settings" in capsys.readouterr().err
 
 
+def test_what_is_for_photos_is_refused_for_a_sequence(monkeypatch, capsys, toy, tmp_path):
+    for option in ("--align", "--keep-known"):
+        assert recover(monkeypatch, "--sequence", tmp_path, option, "--out", tmp_path / "o") == 2
+    assert capsys.readouterr().err.count("are for photos") == 2
+
+
 def test_imagine_raises_the_probability_of_a_class(monkeypatch, capsys, toy, tmp_path):
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 4))

@@ -195,6 +195,8 @@ def recover(
         raise InputError("give photos, --measurements FILE or --sequence PATH, and not two of them")
     if paste_back and not align:
         raise InputError("only an aligned face can be pasted back; add --align")
+    if sequence and (align or keep_known or loss != "auto"):
+        raise InputError("--align, --keep-known and --loss are for photos, not for a --sequence")
     plan = METHODS[method]() if steps is None else METHODS[method](steps)
     writable_folder(out)
     stored = load_measurements(measurements) if measurements else None
@@ -207,7 +209,17 @@ def recover(
     names = [str(measurements)] if measurements else list(photos or [])
     for name, folder in zip(names, folders(out, names), strict=True):
         job = Job(
-            name, folder, task, seed, holdout, loss, keep_known, align, face, paste_back, as_json
+            name,
+            folder,
+            task=task,
+            seed=seed,
+            holdout=holdout,
+            loss=loss,
+            keep_known=keep_known,
+            align=align,
+            face=face,
+            paste_back=paste_back,
+            as_json=as_json,
         )
         recover_one(job, model, plan, stored)
 
@@ -267,16 +279,21 @@ def recover_one(job: Job, model: Generator, method: Method, stored: Measurements
 
 def recover_film(frames: Frames, film: Film, model: Generator, folder: Path) -> None:
     """Recover a sequence with one bar per frame, and write it as a video."""
+    bars: dict[int, TaskID] = {}
     with progress_bar() as bar:
-        bars: dict[int, TaskID] = {}
 
         def watch(number: int, state: State) -> None:
             if number not in bars:
-                method = film.following if bars or number else film.method
+                method = film.following if number else film.method
                 bars[number] = bar.add_task(f"frame {number}", total=method.steps, loss="")
             bar.update(bars[number], advance=1, loss=f"{state.loss.mean().item():.5f}")
 
-        pictures = list(recover_sequence(frames, film, model, folder, watch))
+        try:
+            pictures = list(recover_sequence(frames, film, model, folder, watch))
+        except KeyboardInterrupt:
+            bar.stop()
+            say(f"interrupted: the same command goes on where it stopped; frames are in {folder}")
+            sys.exit(INTERRUPTED)
     write_video(folder / "recovered.mp4", map(read_image, pictures), frames.fps)
     write_video(folder / "recovered.gif", map(read_image, pictures), frames.fps)
     say(f"{len(pictures)} frames are recovered; the video is {folder / 'recovered.mp4'}")
@@ -311,7 +328,10 @@ def imagine(
         everything = make_physics("inpaint:1", tuple(photo.shape[1:]))
         say("first, the face of the generator that comes nearest to the photo")
         inversion = csgm().within(model.num_layers)
-        start = watched(iterate(everything, photo, model, inversion), inversion.stages)[0]
+        states = iterate(everything, photo, model, inversion)
+        start, _, interrupted = watched(states, inversion.stages)
+        if interrupted:
+            raise KeyboardInterrupt
     method = towards_class(steps).within(model.num_layers)
     distance = perceptual_distance() if photo is not None else None
     states = draw_towards(

@@ -1,0 +1,62 @@
+"""How long ILO takes to the held-out error that 240 steps of CSGM end at.
+
+    python benchmarks/time_to_quality.py PHOTO... --tasks circulant:0.01 inpaint:0.01
+
+Both see the same measurements and hold out the same; ILO is run with ever fewer steps, at its
+defaults otherwise, and the shortest run that is at least as good counts, from its first step to the
+first one that is. Prints seconds and their ratios; one JSON line per photo and task is appended to
+benchmarks/results/time_to_quality.jsonl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import interlayer
+from interlayer import Method, csgm, ilo, iterate
+from interlayer.recovery import measure
+
+RESULTS = Path(__file__).parent / "results" / "time_to_quality.jsonl"
+BUDGETS = (30, 40, 50, 60, 80, 120)
+
+
+def trace(physics, y, generator: interlayer.Generator, method: Method) -> Iterator[tuple]:
+    """Seconds since the start and the held-out error of every step."""
+    started = time.perf_counter()
+    for state in iterate(physics, y, generator, method):
+        yield time.perf_counter() - started, state.holdout_loss.item()
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", nargs="+", type=Path)
+    parser.add_argument("--tasks", nargs="+", default=["circulant:0.01", "inpaint:0.01"])
+    options = parser.parse_args()
+    generator = interlayer.load("faces")
+    print("| task | photo | csgm, 240 steps | ilo | ratio |\n|---|---|---|---|---|")
+    for task in options.tasks:
+        for photo in options.photos:
+            x = interlayer.read_image(photo, generator.resolution)
+            made, physics = measure(x, task, seed=0)
+            steps = list(trace(physics, made.y, generator, csgm(240)))
+            slow, goal = steps[-1][0], min(error for _, error in steps)
+            row = {"task": task, "photo": photo.stem, "goal": goal, "csgm": slow, "ilo": None}
+            for budget in BUDGETS:
+                times = trace(physics, made.y, generator, ilo(budget))
+                fast = next((seconds for seconds, error in times if error <= goal), None)
+                if fast is not None:
+                    row |= {"ilo": fast, "steps": budget}
+                    break
+            with RESULTS.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            found = "not reached | " if row["ilo"] is None else f"{fast:.1f} s | {fast / slow:.2f}"
+            print(f"| `{task}` | {photo.stem} | {slow:.1f} s | {found} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
