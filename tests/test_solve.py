@@ -314,3 +314,10 @@ def test_the_weight_of_the_latent_prior_pulls_towards_the_mean():
         return solve(physics, y, G, Method("prior", (stage,))).z.square().mean()
 
     assert size(0.1) < 0.5 * size(0.0)
+
+
+def test_signs_alone_recover_the_image_with_its_brightness():
+    x, physics, y = problem("circulant:1+quantize:1", seeds=(7,))
+    x_hat = solve(physics, y, G, csgm(120)).x_hat
+    assert psnr(x_hat, x) > 15
+    assert 0.7 < x_hat.norm() / x.norm() < 1.4

@@ -322,16 +322,8 @@ def imagine(
     judge = load_classifier(classifier, note=say)
     judge.index(target)
     model = hub.load(generator, label=label, note=say)
-    start, photo = drawn(model, [seed]), None
-    if near is not None:
-        photo = read_image(Path(near), model.resolution, note=say)
-        everything = make_physics("inpaint:1", tuple(photo.shape[1:]))
-        say("first, the face of the generator that comes nearest to the photo")
-        inversion = csgm().within(model.num_layers)
-        states = iterate(everything, photo, model, inversion)
-        start, _, interrupted = watched(states, inversion.stages)
-        if interrupted:
-            raise KeyboardInterrupt
+    photo = None if near is None else read_image(Path(near), model.resolution, note=say)
+    start = drawn(model, [seed]) if photo is None else nearest_face(photo, model)
     method = towards_class(steps).within(model.num_layers)
     distance = perceptual_distance() if photo is not None else None
     states = draw_towards(
@@ -346,18 +338,17 @@ def imagine(
         seed=seed,
     )
     solution, frames, interrupted = watched(states, method.stages)
-    pixels = imagine_pixels(judge, start.x_hat, target, steps=method.steps)
-    chances = {
-        name: class_probability(judge, x, target).item()
-        for name, x in (("start", start.x_hat), ("imagined", solution.x_hat), ("pixels", pixels))
+    images = {
+        "start": start.x_hat,
+        "imagined": solution.x_hat,
+        "pixels": imagine_pixels(judge, start.x_hat, target, steps=method.steps),
     }
-    panels = [] if photo is None else [("photo", photo)]
-    images = (("start", start.x_hat), ("imagined", solution.x_hat), ("pixels alone", pixels))
-    for (name, x), chance in zip(images, chances.values(), strict=True):
-        panels.append((f"{name}\n{100 * chance:.1f} %", x))
+    chances = {name: class_probability(judge, x, target).item() for name, x in images.items()}
     result = {"class": target, "probability": chances, "seed": seed, "interrupted": interrupted}
+    panels = [(f"{name}\n{100 * chances[name]:.1f} %", x) for name, x in images.items()]
     if distance is not None and photo is not None:
         result["distance"] = distance(solution.x_hat, photo).item()
+        panels.insert(0, ("photo", photo))
     write_image(out / "imagined.png", solution.x_hat)
     write_image(out / "comparison.png", contact_sheet(panels))
     write_gif(out / "progress.gif", [*frames, solution.x_hat], size=GIF_SIZE)
@@ -365,6 +356,17 @@ def imagine(
     say(f"{target}: from {chances['start']:.4f} to {chances['imagined']:.4f}; pictures in {out}")
     if interrupted:
         sys.exit(INTERRUPTED)
+
+
+def nearest_face(photo: Tensor, model: Generator) -> Solution:
+    """The generator's image that comes nearest to a photo, all pixels of which are known."""
+    say("first, the image of the generator that comes nearest to the photo")
+    method = csgm().within(model.num_layers)
+    everything = make_physics("inpaint:1", tuple(photo.shape[1:]))
+    solution, _, interrupted = watched(iterate(everything, photo, model, method), method.stages)
+    if interrupted:
+        raise KeyboardInterrupt
+    return solution
 
 
 def run_with_bar(

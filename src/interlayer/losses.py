@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from deepinv.physics import Physics, PoissonNoise, SaltPepperNoise
 from torch import Tensor
 
+from interlayer.physics import UniformQuantiser
+
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 DARK_PHOTONS = 0.1
 
@@ -198,13 +200,35 @@ def multiscale(loss: Loss, scales: Sequence[int] = (1, 4, 16)) -> Loss:
     return over_scales
 
 
+def one_bit_loss(predicted: Tensor, y: Tensor, weight: Tensor, *, centre: float = 0.0) -> Tensor:
+    r"""Squared error to ``c + π/2 (y - c)`` for measurements of which one bit is left.
+
+    Being on the right side of c costs nothing in `dead_zone_loss`, however near: the image fades
+    away. The quantiser's two values are ``c ± sqrt(2/π) σ`` for ``A(x) - c ~ N(0, σ²)``, whose
+    least-squares fit is ``2/π A(x)``; the factor undoes that.
+
+    Args:
+        predicted: ``A(x)`` (B, ...).
+        y: the two values, same shape.
+        weight: as in `measurement_loss`.
+        centre: c, between the two values.
+
+    Reference: Plan and Vershynin, The generalized Lasso with non-linear observations,
+    arXiv 1502.04071.
+
+    >>> one_bit_loss(torch.zeros(1, 2), torch.tensor([[2.0, -2.0]]), torch.ones(1, 1), centre=0.0)
+    tensor([9.8696])
+    """
+    return measurement_loss(predicted, centre + torch.pi / 2 * (y - centre), weight)
+
+
 def fidelity_for(physics: Physics) -> Loss:
     """The data-fidelity loss that suits how the operator's measurements are made.
 
-    A sensor that quantises (it has a method ``cell(y) -> (low, high)``) gets `dead_zone_loss`,
-    deepinv's Poisson noise `poisson_loss`, noise that kills pixels with probability ``p`` (an
-    attribute) `bernoulli_loss`, and everything else `measurement_loss`, the likelihood of Gaussian
-    noise.
+    A sensor that quantises (it has a method ``cell(y) -> (low, high)``) gets `dead_zone_loss`, or
+    `one_bit_loss` where it leaves the sign alone; deepinv's Poisson noise `poisson_loss`, noise
+    that kills pixels with probability ``p`` (an attribute) `bernoulli_loss`, and everything else
+    `measurement_loss`, the likelihood of Gaussian noise.
 
     >>> from deepinv.physics import Denoising
     >>> fidelity_for(Denoising()) is measurement_loss
@@ -212,7 +236,10 @@ def fidelity_for(physics: Physics) -> Loss:
     """
     noise = getattr(physics, "noise_model", None)
     dead = getattr(noise, "p", None)
-    cell = getattr(getattr(physics, "sensor_model", None), "cell", None)
+    sensor = getattr(physics, "sensor_model", None)
+    cell = getattr(sensor, "cell", None)
+    if isinstance(sensor, UniformQuantiser) and sensor.bits == 1 and sensor.low == -sensor.high:
+        return one_bit_loss
     if cell is not None:
         return partial(dead_zone_loss, cell=cell)
     if isinstance(noise, PoissonNoise):

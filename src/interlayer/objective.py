@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from deepinv.physics import Physics
 from torch import Tensor
 
@@ -30,6 +31,7 @@ class Objective:
         self, y: Tensor, split: Split, fidelity: Fidelity, perceptual: Fidelity | None
     ) -> None:
         self.y, self.split, self.fidelity, self.perceptual = y, split, fidelity, perceptual
+        self.judges = bool(split.held.any())
 
     def fit(self, predicted: Tensor, x: Tensor) -> Tensor:
         """Error (B,) of the fitted measurements."""
@@ -37,6 +39,8 @@ class Objective:
 
     def held_out(self, predicted: Tensor, x: Tensor) -> Tensor:
         """Error (B,) of the held-out measurements; NaN where there are none."""
+        if not self.judges:
+            return x.new_full((len(x),), torch.nan)
         return self.fidelity(predicted, self.y, self.split.held, x)
 
     def __call__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,7 @@ def _differentiable(x: Tensor, product: LinearMap, transposed: LinearMap) -> Ten
     return y
 
 
-class MatrixFree(LinearPhysics):
+class MatrixFree(LinearPhysics, ABC):
     """A linear operator given by its two products, which autograd never looks into.
 
     The gradient of ``A`` is ``A_adjoint`` and the other way round, so that nothing between input
@@ -47,11 +48,13 @@ class MatrixFree(LinearPhysics):
         """The transpose: images (B, C, H, W) from measurements."""
         return _differentiable(y, self._transposed_product, self._product)
 
+    @abstractmethod
     def _product(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        """``A x``, outside autograd."""
 
+    @abstractmethod
     def _transposed_product(self, y: Tensor) -> Tensor:
-        raise NotImplementedError
+        """``Aᵀ y``, outside autograd."""
 
 
 class Chain(ComposedPhysics):
