@@ -101,6 +101,7 @@ class State:
         loss: error (B,) of the fitted measurements at ``x``.
         holdout_loss: the same over the held-out ones; NaN where none were held out.
         x: the image (B, 3, H, W) that this step looked at, clipped to [0, 1].
+        progress: how much of the work is done, in [0, 1].
     """
 
     stage: Stage
@@ -109,7 +110,13 @@ class State:
     loss: Tensor
     holdout_loss: Tensor
     x: Tensor
+    progress: float
     _run: _Run = field(repr=False)
+
+    @property
+    def label(self) -> str:
+        """What is going on, in a few words."""
+        return f"layer {self.stage.layer}"
 
     def solution(self) -> Solution:
         """The best so far, chosen by held-out error; valid at any step, so a run can be stopped."""
@@ -170,7 +177,8 @@ def _steps(
             held_out = objective.held_out(predicted.detach(), x)
             loss, total, x = loss.detach(), total.detach(), x.clamp(0, 1)
             run.record(x, loss, held_out, total)
-            yield State(stage, number, step, loss, held_out, x, run)
+            progress = len(run.losses) / method.steps
+            yield State(stage, number, step, loss, held_out, x, progress, run)
             adam.step(total, gradients, stage.lr * cosine_ramp(step, stage.steps))
             # h <- c + Π_(B_1(r))(h - c)
             space.project()
