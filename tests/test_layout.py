@@ -15,8 +15,8 @@ ORDER: Sequence[str] = """
     generators.sequential generators.dcgan generators.toy generators
     unpickling torchfile openvino_ir foreign checkpoints wheels hub
     perceptual classifiers losses projections schedules memory optimiser methods search selection
-    classical objective solve reconstruct imagine theory
-    recovery sequence bench interlayer console cli __main__ demo
+    stacking classical refine objective solve reconstruct imagine theory
+    recovery sequence console bench interlayer cli __main__ demo
 """.split()
 
 ROOT = Path(interlayer.__file__).parent

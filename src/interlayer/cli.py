@@ -36,7 +36,8 @@ from interlayer.imagine import (
 from interlayer.imagine import imagine as draw_towards
 from interlayer.losses import LOSSES
 from interlayer.memory import keep_freed_memory
-from interlayer.methods import METHODS, Method, csgm
+from interlayer.methods import csgm
+from interlayer.reconstruct import QUALITIES, method_names, plan, reconstruct
 from interlayer.recovery import (
     GIF_SIZE,
     Measurements,
@@ -154,10 +155,13 @@ def generate(
 def recover(
     photos: Annotated[list[str] | None, typer.Argument(help="Files, or sample:astronaut.")] = None,
     task: Annotated[str, typer.Option(help=TASK_HELP)] = "circulant:0.01",
-    method: Annotated[str, typer.Option(help=f"One of: {', '.join(METHODS)}.")] = "ilo",
+    method: Annotated[str, typer.Option(help=f"One of: {', '.join(method_names())}.")] = "auto",
+    quality: Annotated[
+        str, typer.Option(help=f"How long it may take: {', '.join(QUALITIES)}.")
+    ] = "normal",
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("recovered"),
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    steps: Annotated[int | None, typer.Option(min=1, help="In all; default: the method's.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="In all, instead of --quality.")] = None,
     holdout: Annotated[
         float, typer.Option(min=0, max=0.9, help="Fraction of measurements that judge.")
     ] = 0.1,
@@ -188,7 +192,7 @@ def recover(
     as_json: Annotated[bool, typer.Option("--json", help="Print the results to stdout.")] = False,
 ) -> None:
     """Measure photos and recover them, or recover from given measurements."""
-    for name, table in ((method, METHODS), (loss, LOSSES)):
+    for name, table in ((method, method_names()), (quality, QUALITIES), (loss, LOSSES)):
         if name not in table:
             raise InputError(f"{name!r} is none of {', '.join(table)}")
     if bool(photos) + bool(measurements) + bool(sequence) != 1:
@@ -197,13 +201,12 @@ def recover(
         raise InputError("only an aligned face can be pasted back; add --align")
     if sequence and (align or keep_known or loss != "auto"):
         raise InputError("--align, --keep-known and --loss are for photos, not for a --sequence")
-    plan = METHODS[method]() if steps is None else METHODS[method](steps)
     writable_folder(out)
     stored = load_measurements(measurements) if measurements else None
     model = hub.load(generator, label=label, note=say)
-    plan = plan.within(model.num_layers)
     if sequence:
-        film = Film(task, plan, frame_steps, seed, holdout)
+        stages = plan(method, quality, steps).within(model.num_layers)
+        film = Film(task, stages, frame_steps, seed, holdout)
         recover_film(read_frames(sequence, model.resolution), film, model, out / sequence.stem)
         return
     names = [str(measurements)] if measurements else list(photos or [])
@@ -212,6 +215,9 @@ def recover(
             name,
             folder,
             task=task,
+            method=method,
+            quality=quality,
+            steps=steps,
             seed=seed,
             holdout=holdout,
             loss=loss,
@@ -221,7 +227,7 @@ def recover(
             paste_back=paste_back,
             as_json=as_json,
         )
-        recover_one(job, model, plan, stored)
+        recover_one(job, model, stored)
 
 
 @dataclass(frozen=True)
@@ -231,6 +237,9 @@ class Job:
     name: str
     folder: Path
     task: str
+    method: str
+    quality: str
+    steps: int | None
     seed: int
     holdout: float
     loss: str
@@ -241,7 +250,7 @@ class Job:
     as_json: bool
 
 
-def recover_one(job: Job, model: Generator, method: Method, stored: Measurements | None) -> None:
+def recover_one(job: Job, model: Generator, stored: Measurements | None) -> None:
     """Measure, recover and write one photo."""
     x, photo, square = None, None, None
     if stored is None:
@@ -251,12 +260,12 @@ def recover_one(job: Job, model: Generator, method: Method, stored: Measurements
         physics = stored.physics()
     if job.keep_known:
         put_back(stored.y, stored.y, physics)  # refuses before the work, not after it
-    solution, frames, interrupted = run_with_bar(job, stored.y, physics, model, method)
+    solution, frames, interrupted = run_with_bar(job, stored.y, physics, model)
     if job.keep_known:
         solution = replace(solution, x_hat=put_back(solution.x_hat, stored.y, physics))
     result = {
         "task": stored.task,
-        "method": method.name,
+        "method": job.method,
         "seed": job.seed,
         "generator": model.name,
         "precision": str(model.precision).removeprefix("torch."),
@@ -337,7 +346,7 @@ def imagine(
         start=start,
         seed=seed,
     )
-    solution, frames, interrupted = watched(states, method.stages)
+    solution, frames, interrupted = watched(states)
     images = {
         "start": start.x_hat,
         "imagined": solution.x_hat,
@@ -363,27 +372,32 @@ def nearest_face(photo: Tensor, model: Generator) -> Solution:
     say("first, the image of the generator that comes nearest to the photo")
     method = csgm().within(model.num_layers)
     everything = make_physics("inpaint:1", tuple(photo.shape[1:]))
-    solution, _, interrupted = watched(iterate(everything, photo, model, method), method.stages)
+    solution, _, interrupted = watched(iterate(everything, photo, model, method))
     if interrupted:
         raise KeyboardInterrupt
     return solution
 
 
 def run_with_bar(
-    job: Job, y: Tensor, physics: Physics, model: Generator, method: Method
+    job: Job, y: Tensor, physics: Physics, model: Generator
 ) -> tuple[Solution, list[Tensor], bool]:
     """Run the method on a problem; see `watched`."""
-    loss = LOSSES[job.loss](physics)
-    states = iterate(
+    fidelity = None
+    if job.loss != "auto":
+        loss = LOSSES[job.loss](physics)
+        fidelity = lambda predicted, y, weight, x: loss(predicted, y, weight)  # noqa: E731
+    states = reconstruct(
         physics,
         y,
         model,
-        method,
+        job.method,
+        quality=job.quality,
+        steps=job.steps,
         seed=job.seed,
         holdout=job.holdout,
-        fidelity=lambda predicted, y, weight, x: loss(predicted, y, weight),
+        fidelity=fidelity,
     )
-    return watched(states, method.stages)
+    return watched(states)
 
 
 def open_photo(job: Job, size: int) -> tuple[Tensor, Tensor | None, Square | None]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch.nn.functional as F
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from interlayer.methods import Stage
 from interlayer.recovery import GIF_FRAMES, GIF_SIZE
 from interlayer.solve import Solution, State
 
@@ -24,25 +23,19 @@ def say(text: str) -> None:
     err.print(escape(text), soft_wrap=True)
 
 
-def watched(
-    states: Iterator[State], stages: Sequence[Stage]
-) -> tuple[Solution, list[Tensor], bool]:
-    """The solution and some frames, with one bar per stage; Ctrl-C ends it with the best so far."""
+def watched(states: Iterator[State]) -> tuple[Solution, list[Tensor], bool]:
+    """The solution, some frames and whether Ctrl-C ended it; with a bar."""
     frames: list[Tensor] = []
-    every = max(1, sum(stage.steps for stage in stages) // GIF_FRAMES)
     state, interrupted = None, False
     try:
         with progress_bar() as bar:
-            bars = [
-                bar.add_task(f"layer {stage.layer}", total=stage.steps, start=False, loss="")
-                for stage in stages
-            ]
-            for number, state in enumerate(states):
-                if number % every == 0:
+            task = bar.add_task("starting", total=1.0, loss="")
+            for state in states:
+                if state.progress * GIF_FRAMES >= len(frames):
                     frames.append(F.interpolate(state.x, (GIF_SIZE, GIF_SIZE), mode="area"))
-                if state.step == 0:
-                    bar.start_task(bars[state.stage_number])
-                bar.update(bars[state.stage_number], advance=1, loss=f"{state.loss.item():.5f}")
+                loss = f"{state.loss.item():.5f}"
+                bar.update(task, completed=state.progress, description=state.label, loss=loss)
+            bar.update(task, completed=1.0)
     except KeyboardInterrupt:
         if state is None:
             raise
@@ -57,7 +50,7 @@ def progress_bar() -> Iterator[Progress]:
     columns = (
         TextColumn("{task.description:>10}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TaskProgressColumn(),
         TextColumn("{task.fields[loss]}"),
         TimeRemainingColumn(),
     )

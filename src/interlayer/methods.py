@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 DEFAULT_STEPS = 120
 
@@ -18,6 +19,7 @@ class Losses:
             measurement of the estimate; for measurements that are RGB pictures.
         geocross: of the geodesic cross loss of PULSE.
         latent: of ``mean z² / 2``, the Gaussian prior of the whitened latent code.
+        layer: of ``mean u² / 2``, a Gaussian prior of the whitened deviation at a later layer.
 
     Raises:
         ValueError: if a weight is negative or all are 0.
@@ -27,9 +29,10 @@ class Losses:
     perceptual: float = 0.0
     geocross: float = 0.0
     latent: float = 0.0
+    layer: float = 0.0
 
     def __post_init__(self) -> None:
-        weights = (self.fidelity, self.perceptual, self.geocross, self.latent)
+        weights = (self.fidelity, self.perceptual, self.geocross, self.latent, self.layer)
         if not all(weight >= 0 for weight in weights) or not self.fidelity + self.perceptual > 0:
             raise ValueError(f"loss weights are at least 0 and one of the data's above it: {self}")
 
@@ -48,6 +51,10 @@ class Stage:
             ``None`` leaves the input free; layer 0 has no ball.
         noise: whether the generator's noise maps move too (free; they overfit soonest).
         sphere: whether the latent code stays on the sphere of radius ``sqrt(d)``.
+        tied: whether all style inputs, where there are some, share one code (the space W instead
+            of W+).
+        temperature: of Langevin noise: every step adds ``sqrt(2 lr temperature)`` times a standard
+            Gaussian to the variables.
         losses: what it minimises.
         back: whether it moves the latent code towards the layer input that the stage before
             reached, ``argmin_z ||(G_1..p(z) - h) / std||²``, instead of towards the measurements.
@@ -62,6 +69,8 @@ class Stage:
     radius: float | None = None
     noise: bool = False
     sphere: bool = False
+    tied: bool = False
+    temperature: float = 0.0
     losses: Losses = Losses()
     back: bool = False
 
@@ -70,6 +79,8 @@ class Stage:
             raise ValueError(f"a stage needs layer >= 0 and steps >= 1, not {self}")
         if not self.lr > 0 or (self.radius is not None and not self.radius >= 0):
             raise ValueError(f"a stage needs lr > 0 and radius >= 0, not {self}")
+        if not self.temperature >= 0:
+            raise ValueError(f"a stage needs temperature >= 0, not {self}")
         if self.layer == 0 and self.radius is not None:
             raise ValueError("the first layer has no layer before it to draw a ball around")
         if self.back and self.layer > 0:
@@ -84,13 +95,22 @@ class Method:
         name: as the command line calls it.
         stages: in the order they run; layers must not decrease but where a stage goes back.
         random_start: start at a random latent code of the seed instead of the generator's mean.
+        finish: what is done in the image itself after the last stage, see `interlayer.refine`:
+            "nothing", a "sparse" deviation from the estimate, or first to "stack" it with those of
+            the earlier stages and of classical methods.
+
+    Raises:
+        ValueError: if the layers decrease or a value is none of these.
     """
 
     name: str
     stages: tuple[Stage, ...]
     random_start: bool = False
+    finish: Literal["nothing", "sparse", "stack"] = "nothing"
 
     def __post_init__(self) -> None:
+        if self.finish not in ("nothing", "sparse", "stack"):
+            raise ValueError(f"a method finishes with nothing, sparse or stack, not {self.finish}")
         layers = [stage.layer for stage in self.stages]
         pairs = zip(self.stages, self.stages[1:], strict=False)
         if not layers or any(b.layer < a.layer and not b.back for a, b in pairs):
@@ -181,10 +201,73 @@ def ilo(
     return Method("ilo", tuple(stages)).scaled(steps)
 
 
+def auto(steps: int = 2 * DEFAULT_STEPS) -> Method:
+    """What the measurements themselves decide: how deep, how far, and what the image adds.
+
+    `ilo` over layers 0 and 2 to 7, each of which goes as far as held-out measurements say it helps,
+    and then `interlayer.refine`, where the image is the last layer. The default method.
+    """
+    return replace(ilo(steps, layers=(0, 2, 3, 4, 5, 6, 7)), name="auto", finish="stack")
+
+
+def sparse_gen(steps: int = DEFAULT_STEPS) -> Method:
+    """A latent code and a sparse deviation of its image, in wavelets.
+
+    Dhar, Grover, Ermon, Modeling Sparse Deviations for Compressed Sensing, arXiv 1807.01442; one
+    after the other, the weight of the deviation being chosen from held-out measurements.
+    """
+    return replace(csgm(steps), name="sparse-gen", finish="sparse")
+
+
+def wplus(steps: int = DEFAULT_STEPS, lr: float = 0.2, perceptual: float = 0.1) -> Method:
+    """One code for each style input, squared error and perceptual loss.
+
+    Abdal et al., Image2StyleGAN, arXiv 1904.03189; in the whitened style space, where the code has
+    the scale of the prior, so that hundreds of steps do where the paper takes thousands.
+    """
+    return Method("wplus", (Stage(0, steps, lr, losses=Losses(perceptual=perceptual)),))
+
+
+def robust(steps: int = DEFAULT_STEPS, perceptual: float = 1.0, fidelity: float = 0.1) -> Method:
+    """One code for all style inputs, then one each, with ever smaller steps.
+
+    Poirier-Ginter and Lalonde, Robust Unsupervised StyleGAN Image Restoration, CVPR 2023, with its
+    loss (perceptual + 0.1 l1) and the ratio of its step sizes. Adam takes the place of its
+    normalised gradient, and the input of a middle layer that of its third phase, a code for each
+    filter, which a generator is not asked to have.
+    """
+    losses = Losses(fidelity=fidelity, perceptual=perceptual)
+    stages = (
+        Stage(0, 1, lr=0.4, tied=True, losses=losses),
+        Stage(0, 1, lr=0.1, losses=losses),
+        Stage(2, 1, lr=0.025, radius=0.05, losses=losses),
+    )
+    return Method("robust", stages).scaled(steps)
+
+
+def sgilo(
+    steps: int = DEFAULT_STEPS, temperature: float = 1e-5, prior: float = 1e-3, lr: float = 0.05
+) -> Method:
+    """Langevin steps in the latent space, then at a middle layer under a Gaussian prior.
+
+    Daras et al., Score-Guided Intermediate Layer Optimization, arXiv 2206.09104, with a Gaussian of
+    the layer's own spread over prior samples in place of its score network.
+    """
+    losses = Losses(latent=prior, layer=prior)
+    latent = Stage(0, 1, lr=0.15, temperature=temperature, losses=losses)
+    later = [Stage(p, 1, lr, temperature=temperature, losses=losses) for p in (2, 3, 4)]
+    return Method("sgilo", (latent, *later)).scaled(steps)
+
+
 METHODS = {
+    "auto": auto,
     "ilo": ilo,
     "csgm": csgm,
     "pulse": pulse,
     "pulse-lpips": pulse_lpips,
     "pulse-mse-lpips": pulse_mse_lpips,
+    "wplus": wplus,
+    "robust": robust,
+    "sparse-gen": sparse_gen,
+    "sgilo": sgilo,
 }

@@ -44,9 +44,12 @@ class Objective:
         return self.fidelity(predicted, self.y, self.split.held, x)
 
     def __call__(
-        self, losses: Losses, fit: Tensor, predicted: Tensor, x: Tensor, z: Tensor
+        self, losses: Losses, fit: Tensor, predicted: Tensor, x: Tensor, z: Tensor, u: Tensor | None
     ) -> Tensor:
-        """The weighted sum (B,), given the error ``fit`` of the fitted measurements."""
+        """The weighted sum (B,), given the error ``fit`` of the fitted measurements.
+
+        The priors see the latent code ``z`` and the whitened deviation ``u`` of a later layer.
+        """
         total = losses.fidelity * fit
         if losses.perceptual:
             assert self.perceptual is not None
@@ -57,6 +60,8 @@ class Objective:
             total = total + losses.geocross * geodesic_cross(z)
         if losses.latent:
             total = total + losses.latent * latent_prior(z)
+        if losses.layer and u is not None:
+            total = total + losses.layer * latent_prior(u)
         return total
 
 

@@ -64,3 +64,21 @@ class BatchAdam:
         before.copy_(here)
         scale = (square / per_image(unbias)).sqrt_().add_(EPSILON)
         variable.copy_(here - per_image(size) * mean / scale)
+
+
+class Langevin:
+    """Gaussian noise for the variables of a batch; each image draws from its own seed.
+
+    Args:
+        seeds: one per image.
+    """
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self._draws = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    @torch.no_grad()
+    def stir(self, variables: Sequence[Tensor], scale: float) -> None:
+        """Add ``scale`` times a standard Gaussian, in place."""
+        for variable in variables:
+            for row, rng in zip(variable, self._draws, strict=True):
+                row.add_(torch.randn(row.shape, generator=rng).to(row), alpha=scale)

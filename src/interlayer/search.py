@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from interlayer.generators import Generator, LayerState
+from interlayer.generators.styles import StyleGenerator
 from interlayer.methods import Stage
 from interlayer.projections import project_l1_ball, project_sphere
 
@@ -78,6 +79,8 @@ class SearchSpace:
     @torch.no_grad()
     def project(self) -> None:
         """Bring the variables back to the nearest point of the set."""
+        if self.stage.tied and isinstance(self.generator, StyleGenerator):
+            self.z.copy_(self.z.mean(1, keepdim=True).expand_as(self.z))
         if self.stage.sphere:
             self.z.copy_(project_sphere(self.z))
         if self.u is not None and self.stage.radius is not None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import torch
 from deepinv.models import Reconstructor
-from deepinv.physics import Physics
+from deepinv.physics import LinearPhysics, Physics
 from torch import Tensor
 
 from interlayer.errors import InputError
@@ -18,10 +20,13 @@ from interlayer.generators.base import gaussian_by_seed
 from interlayer.memory import keep_freed_memory
 from interlayer.methods import Method, Stage
 from interlayer.objective import Fidelity, Objective, natural_fidelity, perceptual_term
-from interlayer.optimiser import BatchAdam
+from interlayer.optimiser import BatchAdam, Langevin
+from interlayer.refine import TICKS, can_refine, refine
 from interlayer.schedules import cosine_ramp
 from interlayer.search import SearchSpace
 from interlayer.selection import Best, split_measurements
+
+STEPS_PER_TICK = 9  # how many steps of a generator take the time of a step in the image
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class StageRecord:
         x_hat: its best estimate (B, 3, H, W), in [0, 1].
         loss: error of the fitted measurements at that estimate.
         holdout_loss: the same over the held-out measurements; NaN where none were held out.
-        deviation: ``mean |h - c| / std`` of the layer's input at that estimate, 0 at layer 0.
+        deviation: ``mean |h - c| / std`` of the layer's input at that estimate, 0 at layer 0; of
+            the image itself, in its own units, after the last layer.
         undone: number of steps that diverged and were undone.
         seconds: wall-clock time of the stage.
     """
@@ -56,7 +62,8 @@ class Solution:
     Attributes:
         x_hat: estimate (B, 3, H, W) in [0, 1].
         z: its latent code.
-        h: the input of the last stage's layer that gives the estimate; ``None`` at layer 0.
+        h: the input of the last stage's layer that gives the estimate, or where the method went on
+            in the image, the generator's part of it; ``None`` at layer 0.
         rgb: the running image that goes with ``h`` in generators with an RGB skip, else ``None``.
         layer: that layer.
         losses: (steps, 2, B) fitted and held-out error of every step that was run.
@@ -102,6 +109,7 @@ class State:
         holdout_loss: the same over the held-out ones; NaN where none were held out.
         x: the image (B, 3, H, W) that this step looked at, clipped to [0, 1].
         progress: how much of the work is done, in [0, 1].
+        label: what is going on, in a few words.
     """
 
     stage: Stage
@@ -111,16 +119,12 @@ class State:
     holdout_loss: Tensor
     x: Tensor
     progress: float
-    _run: _Run = field(repr=False)
-
-    @property
-    def label(self) -> str:
-        """What is going on, in a few words."""
-        return f"layer {self.stage.layer}"
+    label: str
+    _solution: Callable[[], Solution] = field(repr=False)
 
     def solution(self) -> Solution:
         """The best so far, chosen by held-out error; valid at any step, so a run can be stopped."""
-        return self._run.solution()
+        return self._solution()
 
 
 def iterate(
@@ -149,13 +153,43 @@ def iterate(
         perceptual_term(y) if perceives else None,
     )
     space = starting_space(generator, method, seeds, start, like)
-    return _steps(physics, method, objective, space, _Run(seeds))
+    finishes = method.finish != "nothing" and fidelity is None and can_refine(physics)
+    run = _Run(seeds, work=method.steps + finishes * STEPS_PER_TICK * TICKS)
+    steps = _steps(physics, method, objective, space, run)
+    if not finishes:
+        return steps
+    image = Stage(generator.num_layers, TICKS)
+    return chain(steps, _refine(physics, method, objective, image, run))
+
+
+def _refine(
+    physics: Physics, method: Method, objective: Objective, stage: Stage, run: _Run
+) -> Iterator[State]:
+    """The last layer is the image: see `interlayer.refine`."""
+    assert isinstance(physics, LinearPhysics)
+    estimates = [record.x_hat for record in run.records]
+    stack = method.finish == "stack"
+    steps = refine(
+        physics,
+        objective.y,
+        objective.split,
+        estimates if stack else estimates[-1:],
+        classical=stack,
+    )
+    for tick, (label, x) in enumerate(steps):
+        with torch.no_grad():
+            predicted = physics.A(x)
+            loss, held_out = objective.fit(predicted, x), objective.held_out(predicted, x)
+        run.refine(stage, tick + 1, x, loss, held_out)
+        done = min(1.0, (method.steps + STEPS_PER_TICK * (tick + 1)) / run.work)
+        yield State(stage, len(method.stages), tick, loss, held_out, x, done, label, run.solution)
 
 
 def _steps(
     physics: Physics, method: Method, objective: Objective, space: SearchSpace, run: _Run
 ) -> Iterator[State]:
     # Algorithm 1 of arXiv 2102.07364
+    langevin = Langevin(run.seeds)
     for number, stage in enumerate(method.stages):
         goal = space if stage.back else None
         space = space.at(stage)
@@ -168,7 +202,7 @@ def _steps(
                 predicted = physics.A(x)
                 loss = objective.fit(predicted, x)
                 if goal is None:
-                    total = objective(stage.losses, loss, predicted, x, space.z)
+                    total = objective(stage.losses, loss, predicted, x, space.z, space.u)
                 else:
                     total = space.distance(goal)
                 # What enters before this stage's layer is not in the graph: its gradient is 0.
@@ -177,9 +211,12 @@ def _steps(
             held_out = objective.held_out(predicted.detach(), x)
             loss, total, x = loss.detach(), total.detach(), x.clamp(0, 1)
             run.record(x, loss, held_out, total)
-            progress = len(run.losses) / method.steps
-            yield State(stage, number, step, loss, held_out, x, progress, run)
-            adam.step(total, gradients, stage.lr * cosine_ramp(step, stage.steps))
+            done, label = len(run.losses) / run.work, f"layer {stage.layer}"
+            yield State(stage, number, step, loss, held_out, x, done, label, run.solution)
+            lr = stage.lr * cosine_ramp(step, stage.steps)
+            adam.step(total, gradients, lr)
+            if stage.temperature:
+                langevin.stir(adam.variables, math.sqrt(2 * lr * stage.temperature))
             # h <- c + Π_(B_1(r))(h - c)
             space.project()
         run.end()
@@ -329,8 +366,9 @@ def as_reconstructor(
 class _Run:
     """What has happened so far."""
 
-    def __init__(self, seeds: tuple[int, ...]) -> None:
-        self.seeds = seeds
+    def __init__(self, seeds: tuple[int, ...], work: int) -> None:
+        self.seeds, self.work = seeds, work
+        self.image: StageRecord | None = None
         self.started = time.perf_counter()
         self.losses: list[Tensor] = []
         self.records: list[StageRecord] = []
@@ -351,6 +389,20 @@ class _Run:
         """Close the stage at its best point."""
         self.records.append(self._record())
         self.space.move_to({name: self.best[name] for name in self.space.point})
+
+    def refine(self, stage: Stage, ticks: int, x: Tensor, loss: Tensor, held_out: Tensor) -> None:
+        if self.image is None:
+            self.stage_started = time.perf_counter()
+        self.image = StageRecord(
+            stage=stage,
+            steps=ticks,
+            x_hat=x,
+            loss=loss,
+            holdout_loss=held_out,
+            deviation=(x - self.best["x"]).abs().flatten(1).mean(1),
+            undone=torch.zeros_like(loss, dtype=torch.int64),
+            seconds=time.perf_counter() - self.stage_started,
+        )
 
     def _record(self) -> StageRecord:
         space, best = self.space, self.best
@@ -373,8 +425,11 @@ class _Run:
         if space.u is not None:
             h = best["centre"] + space.std * best["u"]
             rgb = None if space.centre.rgb is None else best["rgb"].clone()
+        x_hat = best["x"].clone()
+        if self.image is not None:
+            stages, x_hat = (*stages, self.image), self.image.x_hat
         return Solution(
-            x_hat=best["x"].clone(),
+            x_hat=x_hat,
             z=best["z"].clone(),
             h=h,
             rgb=rgb,

@@ -3,7 +3,7 @@
 Every result is kept as it comes, and the same command resumes; with ``--shard 1/2`` and ``2/2`` two
 processes share the work, and a third one with ``--tables`` prints what there is.
 
-    python benchmarks/recovery.py PHOTO... --tasks circulant:0.01 inpaint:0.01 --methods csgm ilo
+    python benchmarks/quality.py PHOTO... --tasks circulant:0.01 inpaint:0.01 --methods csgm ilo
 
 No method sees the truth; it is used after a run, to fill the tables.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from torch import Tensor
 import interlayer
 from interlayer.images import contact_sheet
 from interlayer.perceptual import lpips
+from interlayer.reconstruct import reconstruct
 from interlayer.recovery import measure, metrics, picture_of
 
 FOLDER = Path(__file__).parent / "results"
@@ -50,9 +52,10 @@ class Job:
         """Figures for the row; the estimate goes to a small picture."""
         x = open_image(self.image, generator)
         made, physics = measure(x, self.task, self.seed)
-        preset = interlayer.METHODS[self.method]
-        method = preset(self.steps) if self.steps else preset()
-        solution = interlayer.solve(physics, made.y, generator, method, seed=self.seed)
+        states = reconstruct(
+            physics, made.y, generator, self.method, steps=self.steps, seed=self.seed
+        )
+        solution = deque(states, maxlen=1)[0].solution()
         for method_name, image in (
             ("truth", x), ("measured", picture_of(made.y, HEIGHT)), (self.method, solution.x_hat)
         ):  # fmt: skip
@@ -96,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images", nargs="+", help="photos, or generated:SEED")
     parser.add_argument("--tasks", nargs="+", default=["circulant:0.01", "inpaint:0.01"])
-    parser.add_argument("--methods", nargs="+", default=["csgm", "ilo"])
+    parser.add_argument("--methods", nargs="+", default=["csgm", "ilo", "auto"])
     parser.add_argument("--steps", type=int, help="in all; default: the method's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=FOLDER / "recovery.jsonl")

@@ -1,0 +1,215 @@
+"""The last layer is the image: what the data say beyond what the generator can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from deepinv.physics import Inpainting, LinearPhysics, Physics, PoissonNoise
+from deepinv.physics.noise import ZeroNoise
+from torch import Tensor
+
+from interlayer.classical import bicubic, interpolation, path
+from interlayer.losses import fidelity_for, measurement_loss
+from interlayer.physics import BicubicDownsampling, BlockAverage, GaussianMatrix
+from interlayer.selection import Best, Split
+from interlayer.stacking import stacking_weights
+
+PRIORS = ("tv", "wavelet")
+LAMBDAS = tuple(2.0**-k for k in range(1, 12))
+DEVIATIONS = tuple(2.0**-k for k in range(1, 15, 2))
+ITERATIONS, LAST_ITERATIONS = 8, 16
+PROJECTION_STEPS = 30
+TICKS = len(PRIORS) * len(LAMBDAS) + len(DEVIATIONS) + 1
+
+
+def can_refine(physics: Physics) -> bool:
+    """Whether least squares in the image suits the measurements: linear, with unbiased noise.
+
+    Matrix-free Gaussian measurements are left out, every product with them taking seconds.
+    """
+    unbiased = fidelity_for(physics) is measurement_loss or isinstance(
+        physics.noise_model, PoissonNoise
+    )
+    return unbiased and isinstance(physics, LinearPhysics) and not _slow(physics)
+
+
+def _slow(physics: Physics) -> bool:
+    return any(isinstance(module, GaussianMatrix) for module in physics.modules())
+
+
+@torch.no_grad()
+def refine(
+    physics: LinearPhysics,
+    y: Tensor,
+    split: Split,
+    estimates: Sequence[Tensor],
+    classical: bool = True,
+) -> Iterator[tuple[str, Tensor]]:
+    r"""Go on from a generator's estimates in the image itself.
+
+    1. Classical estimates of the same measurements: an interpolation where there are pixels,
+       total variation, wavelets (see `interlayer.classical.path`).
+    2. The convex combination of all estimates that best predicts the held-out measurements
+       (`stacking_weights`).
+    3. A sparse deviation from it, ``argmin_x ||A x - y||² / (2 ||A||²) + λ ||W (x - c)||_1``.
+    4. With every λ and weight so chosen, the same from all measurements; where these are free of
+       noise, at last the orthogonal projection onto ``{x : A x = y}``, a set that holds the
+       truth, so that it cannot lead away from it.
+
+    Args:
+        physics: a linear operator, see `can_refine`.
+        y: measurements (B, ...).
+        split: those that were fitted and those that judge; the latter must have judged the
+            estimates alone.
+        estimates: images (B, 3, H, W) of the generator, at least one.
+        classical: whether step 1 is taken.
+
+    Yields:
+        What is going on, and the best so far; the last one is the result.
+
+    Reference: Dhar, Grover, Ermon, Modeling Sparse Deviations, arXiv 1807.01442, for step 3.
+    """
+    best, everything = Best(), split.fit + split.held
+
+    def judge(x: Tensor) -> Tensor:
+        return measurement_loss(physics.A(x), y, split.held)
+
+    if not split.held.any():
+        yield ("projection", _consistent(physics, y, estimates[-1]))
+        return
+    for x in estimates:
+        best.offer(judge(x), x=x)
+    found: list[tuple[Tensor, Callable[[], Tensor]]] = [(x, lambda x=x: x) for x in estimates]
+    picture = _picture(physics) if classical else None
+    if picture is not None:
+        x = picture(physics, y, split.fit)
+        best.offer(judge(x), x=x)
+        found.append((x, lambda: picture(physics, y, everything)))
+    for prior in PRIORS if classical else ():
+        regularised = _Path(physics, y, split, prior)
+        for x in regularised.descend(LAMBDAS, judge):
+            best.offer(judge(x), x=x)
+            yield (prior, best["x"])
+        found.append((regularised.best["x"], regularised.from_everything))
+    predicted = torch.stack([physics.A(x) for x, _ in found])
+    weights = stacking_weights(predicted, y, split.held)[..., None, None, None]
+    stacked = sum(
+        (w * x for w, (x, _) in zip(weights, found, strict=True)), torch.zeros_like(estimates[0])
+    )
+    deviation = _Path(physics, y, split, "wavelet", centre=stacked)
+    best.offer(judge(stacked), x=stacked)
+    for x in deviation.descend(DEVIATIONS, judge):
+        best.offer(judge(x), x=x)
+        yield ("deviation", best["x"])
+    parts = (w * again() for w, (_, again) in zip(weights, found, strict=True) if w.any())
+    everywhere = sum(parts, torch.zeros_like(estimates[0]))
+    yield ("all data", _consistent(physics, y, deviation.from_everything(everywhere)))
+
+
+class _Path:
+    """A regularisation path whose λ is judged by held-out measurements.
+
+    Around a centre, no deviation at all (an infinite λ) is the first one tried.
+    """
+
+    def __init__(
+        self,
+        physics: LinearPhysics,
+        y: Tensor,
+        split: Split,
+        prior: str,
+        centre: Tensor | None = None,
+    ) -> None:
+        self.physics, self.y, self.split, self.prior = physics, y, split, prior
+        self.centre, self.best = centre, Best()
+
+    def descend(
+        self, lambdas: Sequence[float], judge: Callable[[Tensor], Tensor]
+    ) -> Iterator[Tensor]:
+        """Estimates from the fitted measurements, one for each λ."""
+        if self.centre is not None:
+            self._offer(judge(self.centre), torch.inf, self.centre)
+        tried = path(
+            self.physics,
+            self.y,
+            self.split.fit,
+            self.prior,
+            lambdas,
+            self.centre,
+            centre=self.centre,
+            steps=ITERATIONS,
+        )
+        for lambda_, x in tried:
+            self._offer(judge(x), float(lambda_), x)
+            yield x
+
+    def _offer(self, error: Tensor, lambda_: float, x: Tensor) -> None:
+        self.best.offer(error, x=x, lambda_=torch.full_like(x[:, :1, :1, :1], lambda_))
+
+    def from_everything(self, centre: Tensor | None = None) -> Tensor:
+        """The estimate from all measurements with the λ found, perhaps around another centre."""
+        lambda_, start = self.best["lambda_"], self.best["x"]
+        if centre is not None and self.centre is not None:
+            start = centre + start - self.centre
+        again = path(
+            self.physics,
+            self.y,
+            self.split.fit + self.split.held,
+            self.prior,
+            [lambda_.nan_to_num(posinf=1.0)],
+            start,
+            centre=centre,
+            steps=LAST_ITERATIONS,
+        )
+        return torch.where(lambda_.isinf(), start, next(again)[1])
+
+
+def _picture(physics: Physics) -> Callable[[Physics, Tensor, Tensor | None], Tensor] | None:
+    """The interpolation that suits the operator, if there is one."""
+    if isinstance(physics, Inpainting):
+        return interpolation
+    if isinstance(physics, BicubicDownsampling | BlockAverage):
+        return bicubic
+    return None
+
+
+def _consistent(physics: LinearPhysics, y: Tensor, x: Tensor) -> Tensor:
+    """The nearest image that has the measurements, if they are free of noise; within [0, 1]."""
+    if not isinstance(physics.noise_model, ZeroNoise):
+        return x.clamp(0, 1)
+    return project_onto_measurements(physics, y, x).clamp(0, 1)
+
+
+def project_onto_measurements(
+    physics: LinearPhysics, y: Tensor, x: Tensor, steps: int = PROJECTION_STEPS
+) -> Tensor:
+    r"""``x + Aᵀ (A Aᵀ)⁻¹ (y - A x)`` by conjugate gradients: the nearest image with ``A x = y``.
+
+    Every step brings x nearer to every solution, so that stopping early does no harm (Craig's
+    method).
+
+    >>> from deepinv.physics import Inpainting
+    >>> physics = Inpainting((1, 1, 2), mask=torch.tensor([[[1.0, 0.0]]]))
+    >>> y = torch.tensor([[[[0.7, 0.0]]]])
+    >>> project_onto_measurements(physics, y, torch.full((1, 1, 1, 2), 0.5))
+    tensor([[[[0.7000, 0.5000]]]])
+    """
+
+    def dot(a: Tensor, b: Tensor) -> Tensor:
+        return (a * b).flatten(1).sum(1).reshape(-1, *[1] * (y.ndim - 1))
+
+    residual = y - physics.A(x)
+    first = dot(residual, residual)
+    direction, square = residual, first
+    for _ in range(steps):
+        image = physics.A_adjoint(direction)
+        curvature = (image * image).flatten(1).sum(1)
+        going = (square > 1e-12 * first).flatten() & (curvature > 0)
+        step = torch.where(going, square.flatten() / curvature, 0)
+        x = x + step.reshape(-1, 1, 1, 1) * image
+        residual = residual - step.reshape(square.shape) * physics.A(image)
+        following = dot(residual, residual)
+        direction = residual + following / square.clamp_min(1e-30) * direction
+        square = following
+    return x
