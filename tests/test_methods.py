@@ -27,13 +27,18 @@ def test_layers_must_not_decrease():
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("steps", [5, 7, 50, 999])
+@pytest.mark.parametrize("steps", [7, 50, 999])
 def test_scaled_methods_have_the_steps_asked_for(name, steps):
-    assert METHODS[name]().scaled(steps).steps == steps
+    assert METHODS[name](steps).steps == METHODS[name]().scaled(steps).steps == steps
 
 
-def test_methods_have_the_same_number_of_steps_by_default():
-    assert len({make().steps for make in METHODS.values()}) == 1
+def test_the_peers_have_the_same_number_of_steps_by_default():
+    assert len({make().steps for name, make in METHODS.items() if name != "auto"}) == 1
+
+
+def test_an_unknown_way_to_finish_is_refused():
+    with pytest.raises(ValueError, match="nothing, sparse or stack"):
+        Method("odd", (Stage(0, 1),), finish="never")  # pyright: ignore[reportArgumentType]
 
 
 def test_ilo_with_one_layer_is_csgm():

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from interlayer.align import Aligned, align, find_faces, paste_back
 from interlayer.checkpoints import convert, inspect
+from interlayer.classical import CLASSICAL
 from interlayer.classifiers import Classifier, load_classifier
 from interlayer.errors import InputError
 from interlayer.generators import (
@@ -19,7 +20,7 @@ from interlayer.hub import load, pull
 from interlayer.images import read_image, write_image
 from interlayer.imagine import class_probability, imagine, imagine_pixels, towards_class
 from interlayer.losses import LOSSES, fidelity_for, geodesic_cross, measurement_loss
-from interlayer.methods import METHODS, Losses, Method, Stage, csgm, ilo, pulse
+from interlayer.methods import METHODS, Losses, Method, Stage, auto, csgm, ilo, pulse, sparse_gen
 from interlayer.perceptual import PerceptualLoss, load_perceptual, lpips
 from interlayer.physics import (
     JPEG,
@@ -30,6 +31,8 @@ from interlayer.physics import (
     UniformQuantiser,
 )
 from interlayer.projections import project_l1_ball, project_sphere
+from interlayer.reconstruct import QUALITIES, method_names, reconstruct
+from interlayer.refine import refine
 from interlayer.sequence import Film, recover_sequence
 from interlayer.solve import Solution, StageRecord, State, as_reconstructor, iterate, solve
 from interlayer.tasks import TASKS, make_physics
@@ -37,9 +40,11 @@ from interlayer.video import read_frames, write_video
 
 __version__ = version("interlayer")
 __all__ = [
+    "CLASSICAL",
     "JPEG",
     "LOSSES",
     "METHODS",
+    "QUALITIES",
     "TASKS",
     "Aligned",
     "BicubicDownsampling",
@@ -66,6 +71,7 @@ __all__ = [
     "UniformQuantiser",
     "align",
     "as_reconstructor",
+    "auto",
     "class_probability",
     "convert",
     "csgm",
@@ -83,6 +89,7 @@ __all__ = [
     "lpips",
     "make_physics",
     "measurement_loss",
+    "method_names",
     "paste_back",
     "project_l1_ball",
     "project_sphere",
@@ -90,8 +97,11 @@ __all__ = [
     "pulse",
     "read_frames",
     "read_image",
+    "reconstruct",
     "recover_sequence",
+    "refine",
     "solve",
+    "sparse_gen",
     "towards_class",
     "write_image",
     "write_video",

@@ -20,7 +20,6 @@ LAMBDAS = tuple(2.0**-k for k in range(1, 12))
 DEVIATIONS = tuple(2.0**-k for k in range(1, 15, 2))
 ITERATIONS, LAST_ITERATIONS = 8, 16
 PROJECTION_STEPS = 30
-TICKS = len(PRIORS) * len(LAMBDAS) + len(DEVIATIONS) + 1
 
 
 def can_refine(physics: Physics) -> bool:
@@ -32,6 +31,11 @@ def can_refine(physics: Physics) -> bool:
         physics.noise_model, PoissonNoise
     )
     return unbiased and isinstance(physics, LinearPhysics) and not _slow(physics)
+
+
+def ticks(classical: bool) -> int:
+    """How many estimates `refine` yields."""
+    return classical * len(PRIORS) * len(LAMBDAS) + len(DEVIATIONS) + 1
 
 
 def _slow(physics: Physics) -> bool:

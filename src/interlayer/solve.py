@@ -21,7 +21,7 @@ from interlayer.memory import keep_freed_memory
 from interlayer.methods import Method, Stage
 from interlayer.objective import Fidelity, Objective, natural_fidelity, perceptual_term
 from interlayer.optimiser import BatchAdam, Langevin
-from interlayer.refine import TICKS, can_refine, refine
+from interlayer.refine import can_refine, refine, ticks
 from interlayer.schedules import cosine_ramp
 from interlayer.search import SearchSpace
 from interlayer.selection import Best, split_measurements
@@ -154,11 +154,12 @@ def iterate(
     )
     space = starting_space(generator, method, seeds, start, like)
     finishes = method.finish != "nothing" and fidelity is None and can_refine(physics)
-    run = _Run(seeds, work=method.steps + finishes * STEPS_PER_TICK * TICKS)
+    in_image = ticks(method.finish == "stack") if finishes else 0
+    run = _Run(seeds, work=method.steps + STEPS_PER_TICK * in_image)
     steps = _steps(physics, method, objective, space, run)
     if not finishes:
         return steps
-    image = Stage(generator.num_layers, TICKS)
+    image = Stage(generator.num_layers, in_image)
     return chain(steps, _refine(physics, method, objective, image, run))
 
 

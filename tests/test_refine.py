@@ -1,0 +1,136 @@
+"""The image as the last layer: stacking, sparse deviations, consistency with noiseless data."""
+
+import pytest
+import torch
+from deepinv.physics import Denoising, Inpainting
+
+from interlayer import ToyGenerator, auto, csgm, make_physics, solve, sparse_gen
+from interlayer.classical.sparse import linear
+from interlayer.refine import can_refine, project_onto_measurements, refine
+from interlayer.selection import split_measurements
+from interlayer.stacking import stacking_weights
+
+SIZE = (3, 16, 16)
+G = ToyGenerator()
+
+
+def natural(seed: int) -> torch.Tensor:
+    """A sample of the generator with a bright square that it cannot draw."""
+    with torch.no_grad():
+        x = G(G.sample([seed]))
+    x[..., 4:9, 5:12] = 0.95
+    return x
+
+
+def psnr(x_hat: torch.Tensor, x: torch.Tensor) -> float:
+    return -10 * (x_hat - x).square().mean().log10().item()
+
+
+def test_stacking_beats_each_of_two_estimates_that_err_apart():
+    rng = torch.Generator().manual_seed(0)
+    y = torch.rand(2, 3, 8, 8, generator=rng)
+    estimates = y + 0.1 * torch.randn(3, *y.shape, generator=rng)
+    held = (torch.rand(2, 1, 8, 8, generator=rng) < 0.5).float()
+    weights = stacking_weights(estimates, y, held)
+
+    def error(x: torch.Tensor) -> torch.Tensor:
+        return ((x - y).square() * held).flatten(1).sum(1)
+
+    combined = (weights[..., None, None, None] * estimates).sum(0)
+    assert torch.allclose(weights.sum(0), torch.ones(2))
+    assert weights.min() >= 0
+    assert (error(combined) < torch.stack([error(x) for x in estimates]).min(0).values).all()
+
+
+def test_a_perfect_estimate_takes_all_the_weight():
+    y = torch.rand(1, 5, generator=torch.Generator().manual_seed(1))
+    weights = stacking_weights(torch.stack([y + 1, y, y - 3]), y, torch.ones(1, 5))
+    assert weights.flatten()[1] == pytest.approx(1, abs=1e-4)
+
+
+def test_stacking_complex_measurements_sees_both_parts():
+    y = torch.zeros(1, 4, dtype=torch.complex64)
+    weights = stacking_weights(torch.stack([y + 1j, y - 1j, y + 1]), y, torch.ones(1, 4))
+    assert torch.allclose(weights.flatten(), torch.tensor([0.5, 0.5, 0.0]), atol=1e-3)
+
+
+@pytest.mark.parametrize("task", ["inpaint:0.3", "superres:4", "circulant:0.2"])
+def test_projection_is_consistent_idempotent_and_never_farther_from_the_truth(task):
+    physics = linear(make_physics(task, SIZE))
+    x = torch.rand(2, *SIZE, generator=torch.Generator().manual_seed(2))
+    y, guess = physics.A(x), torch.full_like(x, 0.5)
+    one = project_onto_measurements(physics, y, guess, steps=1)
+    projected = project_onto_measurements(physics, y, guess, steps=400)
+    again = project_onto_measurements(physics, y, projected, steps=400)
+    for nearer, farther in ((one, guess), (projected, one)):
+        assert ((nearer - x).norm() <= (farther - x).norm() * (1 + 1e-5)).item()
+    assert (physics.A(projected) - y).norm() < 1e-2 * (physics.A(guess) - y).norm()
+    assert (again - projected).norm() < 1e-2 * (projected - guess).norm()
+
+
+@pytest.mark.parametrize("task", ["inpaint:0.3", "superres:2", "circulant:0.3", "denoise:0.1"])
+def test_the_image_stage_improves_on_the_generator(task):
+    x = natural(3)
+    physics = make_physics(task, SIZE)
+    solution = solve(physics, physics(x), G, auto(70).within(G.num_layers))
+    *_, generator, image = solution.stages
+    assert image.stage.layer == G.num_layers
+    assert psnr(image.x_hat, x) > psnr(generator.x_hat, x) + 0.2
+    assert torch.equal(solution.x_hat, image.x_hat)
+
+
+def test_all_pixels_known_give_the_image_itself():
+    x = natural(4)
+    physics = make_physics("inpaint:1", SIZE)
+    assert psnr(solve(physics, physics(x), G, auto(14).within(G.num_layers)).x_hat, x) > 45
+
+
+def test_a_batch_is_refined_as_its_images_alone():
+    x = torch.cat([natural(5), natural(6)])
+    physics = make_physics("circulant:0.3", SIZE)
+    y = physics(x)
+    both = solve(physics, y, G, auto(14).within(G.num_layers), seed=[1, 2]).x_hat
+    second = solve(physics, y[1:], G, auto(14).within(G.num_layers), seed=[2]).x_hat
+    assert torch.allclose(both[1:], second, atol=1e-4)
+
+
+def test_sparse_gen_is_csgm_and_a_deviation():
+    x = natural(7)
+    physics = make_physics("circulant:0.5", SIZE)
+    y = physics(x)
+    latent, sparse = (solve(physics, y, G, method(40)) for method in (csgm, sparse_gen))
+    assert torch.equal(sparse.stages[0].x_hat, latent.x_hat)
+    assert psnr(sparse.x_hat, x) > psnr(latent.x_hat, x)
+
+
+def test_without_held_out_measurements_the_estimate_is_only_made_consistent():
+    physics = linear(make_physics("inpaint:0.5", SIZE))
+    x = natural(8)
+    y = physics(x)
+    split = split_measurements(physics, y, x, 0.0, [0])
+    ((label, x_hat),) = refine(physics, y, split, [torch.full_like(x, 0.5)])
+    assert label == "projection"
+    known = physics.get_buffer("mask").bool()
+    assert torch.allclose(x_hat[known], x[known])
+    assert (x_hat[~known] == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("task", "fits"),
+    [
+        ("inpaint:0.5", True),
+        ("denoise-poisson:0.1", True),
+        ("superres:2+denoise:0.1", True),
+        ("denoise-bernoulli:0.2", False),
+        ("circulant:0.5+quantize:1", False),
+        ("phase:0.5", False),
+        ("gaussian:9", False),
+    ],
+)
+def test_only_linear_measurements_with_unbiased_noise_are_refined(task, fits):
+    assert can_refine(make_physics(task, SIZE)) == fits
+
+
+def test_physics_of_deepinv_itself_can_be_refined():
+    assert can_refine(Denoising())
+    assert can_refine(Inpainting(SIZE, mask=0.5))  # pyright: ignore[reportArgumentType]
