@@ -80,6 +80,37 @@ def test_given_measurements_are_recovered_without_a_truth(monkeypatch, tmp_path,
     assert second["measurement_loss"] == pytest.approx(first["measurement_loss"], rel=1e-3)
 
 
+def test_samples_are_written_with_their_mean_and_spread(monkeypatch, tmp_path, photo):
+    out = tmp_path / "out"
+    assert recover(monkeypatch, photo, "--out", out, "--task", "half:left", "--samples", 3) == 0
+    folder = out / "photo"
+    drawn = [read_image(folder / f"sample{number}.png") for number in (1, 2, 3)]
+    mean = read_image(folder / "recovered.png")
+    assert (torch.cat(drawn).mean(0) - mean[0]).abs().max() < 2 / 255
+    left, right = read_image(folder / "std.png").chunk(2, dim=-1)
+    assert left.mean() > right.mean()
+
+
+def test_a_classical_method_needs_no_generator_of_its_own(monkeypatch, tmp_path, photo):
+    out = tmp_path / "out"
+    arguments = [photo, "--task", "inpaint:0.5", "--method", "interpolation", "--out", out]
+    assert run(monkeypatch, "recover", *arguments) == 0
+    assert json.loads((out / "photo" / "result.json").read_text())["psnr"] > 20
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--method", "tv", "--samples", "2"],
+        ["--method", "interpolation", "--task", "circulant:0.1"],
+        ["--quality", "superb"],
+    ],
+)
+def test_what_does_not_fit_together_is_refused(monkeypatch, capsys, tmp_path, photo, arguments):
+    assert run(monkeypatch, "recover", photo, *arguments, "--out", tmp_path / "out") == 2
+    assert capsys.readouterr().err.count("error:") == 1
+
+
 def test_several_photos_with_one_stem_get_folders_of_their_own(monkeypatch, tmp_path, photo):
     (tmp_path / "other").mkdir()
     twin = tmp_path / "other" / "photo.png"
@@ -88,7 +119,7 @@ def test_several_photos_with_one_stem_get_folders_of_their_own(monkeypatch, tmp_
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"photo", "photo-2"}
 
 
-def test_the_sample_photo_and_ilo_by_default(monkeypatch, tmp_path, toy):
+def test_the_sample_photo_comes_with_the_package(monkeypatch, tmp_path, toy):
     out = tmp_path / "out"
     arguments = ["sample:astronaut", "--steps", "12", "--out", out, "--method", "pulse"]
     assert run(monkeypatch, "recover", *arguments) == 0

@@ -36,6 +36,7 @@ from interlayer.refine import refine
 from interlayer.sequence import Film, recover_sequence
 from interlayer.solve import Solution, StageRecord, State, as_reconstructor, iterate, solve
 from interlayer.tasks import TASKS, make_physics
+from interlayer.uncertainty import Samples, sample
 from interlayer.video import read_frames, write_video
 
 __version__ = version("interlayer")
@@ -61,6 +62,7 @@ __all__ = [
     "MobileStyleGAN",
     "PartialCirculant",
     "PerceptualLoss",
+    "Samples",
     "Sequential",
     "Solution",
     "Stage",
@@ -100,6 +102,7 @@ __all__ = [
     "reconstruct",
     "recover_sequence",
     "refine",
+    "sample",
     "solve",
     "sparse_gen",
     "towards_class",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +20,7 @@ from interlayer import checkpoints, hub
 from interlayer.align import Square
 from interlayer.align import align as align_face
 from interlayer.align import paste_back as lay_back
+from interlayer.classical import CLASSICAL
 from interlayer.classifiers import load_classifier
 from interlayer.console import INTERRUPTED, progress_bar, say, watched
 from interlayer.errors import InputError
@@ -45,12 +46,14 @@ from interlayer.recovery import (
     measure,
     report,
     write_results,
+    write_samples,
 )
 from interlayer.recovery import keep_known as put_back
 from interlayer.samples import sample_photo
 from interlayer.sequence import Film, recover_sequence
 from interlayer.solve import Solution, State, iterate
 from interlayer.tasks import TASKS, make_physics
+from interlayer.uncertainty import Samples, sample
 from interlayer.video import Frames, read_frames, write_video
 
 SAMPLE = "sample:"
@@ -173,6 +176,9 @@ def recover(
     measurements: Annotated[
         Path | None, typer.Option(help="A measurements.pt to recover from, instead of photos.")
     ] = None,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Solutions of different starts; their mean is the estimate.")
+    ] = 1,
     keep_known: Annotated[
         bool, typer.Option(help="Put noiselessly measured pixels back as they were measured.")
     ] = False,
@@ -199,8 +205,12 @@ def recover(
         raise InputError("give photos, --measurements FILE or --sequence PATH, and not two of them")
     if paste_back and not align:
         raise InputError("only an aligned face can be pasted back; add --align")
-    if sequence and (align or keep_known or loss != "auto"):
-        raise InputError("--align, --keep-known and --loss are for photos, not for a --sequence")
+    if sequence and (align or keep_known or loss != "auto" or samples > 1):
+        raise InputError(
+            "--align, --keep-known, --loss and --samples are for photos, not for a --sequence"
+        )
+    if samples > 1 and (method in CLASSICAL or loss != "auto"):
+        raise InputError("--samples needs a method with a generator, and no --loss")
     writable_folder(out)
     stored = load_measurements(measurements) if measurements else None
     model = hub.load(generator, label=label, note=say)
@@ -221,6 +231,7 @@ def recover(
             seed=seed,
             holdout=holdout,
             loss=loss,
+            samples=samples,
             keep_known=keep_known,
             align=align,
             face=face,
@@ -243,6 +254,7 @@ class Job:
     seed: int
     holdout: float
     loss: str
+    samples: int
     keep_known: bool
     align: bool
     face: int
@@ -382,6 +394,8 @@ def run_with_bar(
     job: Job, y: Tensor, physics: Physics, model: Generator
 ) -> tuple[Solution, list[Tensor], bool]:
     """Run the method on a problem; see `watched`."""
+    if job.samples > 1:
+        return run_samples(job, y, physics, model)
     fidelity = None
     if job.loss != "auto":
         loss = LOSSES[job.loss](physics)
@@ -398,6 +412,26 @@ def run_with_bar(
         fidelity=fidelity,
     )
     return watched(states)
+
+
+def run_samples(
+    job: Job, y: Tensor, physics: Physics, model: Generator
+) -> tuple[Solution, list[Tensor], bool]:
+    """The mean of several solutions, which are written with their spread."""
+    stages = plan(job.method, job.quality, job.steps).within(model.num_layers)
+    steps = sample(physics, y, model, stages, job.samples, seed=job.seed, holdout=job.holdout)
+    found: list[Samples] = []
+
+    def states() -> Iterator[State]:
+        for state, samples in steps:
+            found.extend([samples] if samples else [])
+            yield state
+
+    solution, frames, interrupted = watched(states())
+    if not found or len(found[-1].x) < 2:
+        return solution, frames, interrupted
+    write_samples(job.folder, found[-1])
+    return replace(solution, x_hat=found[-1].mean), frames, interrupted
 
 
 def open_photo(job: Job, size: int) -> tuple[Tensor, Tensor | None, Square | None]:

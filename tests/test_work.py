@@ -1,0 +1,69 @@
+"""The work of a step, counted rather than timed: it must not grow unnoticed."""
+
+from collections import Counter
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from interlayer import Method, Stage, ToyGenerator, iterate, make_physics
+
+SIZE = (3, 16, 16)
+PROJECTED = Stage(2, 6, radius=0.05)
+LATENT_CALLS, LAYER_CALLS = 260, 320
+
+
+class Calls(TorchDispatchMode):
+    """Counts operator calls and the bytes of what they return."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls, self.bytes = Counter[str](), 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.calls[str(func)] += 1
+        tensors = out if isinstance(out, tuple | list) else [out]
+        self.bytes += sum(t.nbytes for t in tensors if isinstance(t, torch.Tensor))
+        return out
+
+
+def steps_of(stage: Stage, batch: int = 1):
+    generator, physics = ToyGenerator(), make_physics("circulant:0.2", SIZE)
+    y = physics(torch.rand(batch, *SIZE, generator=torch.Generator().manual_seed(0)))
+    steps = iterate(physics, y, generator, Method("one", (stage,)))
+    next(steps)
+    next(steps)
+    return steps
+
+
+def counted(stage: Stage, batch: int = 1) -> Calls:
+    steps = steps_of(stage, batch)
+    with Calls() as work:
+        next(steps)
+    return work
+
+
+def test_a_step_makes_no_more_operator_calls_than_it_did():
+    assert counted(Stage(0, 6)).calls.total() <= LATENT_CALLS
+    assert counted(PROJECTED).calls.total() <= LAYER_CALLS
+
+
+def test_calls_do_not_grow_with_the_batch_and_bytes_grow_no_faster():
+    one, four = counted(PROJECTED), counted(PROJECTED, batch=4)
+    assert four.calls.total() <= one.calls.total() * 1.6
+    assert four.bytes <= 4 * one.bytes
+
+
+def test_later_layers_do_less_arithmetic():
+    flops = []
+    for layer in range(3):
+        steps = steps_of(Stage(layer, 6))
+        with FlopCounterMode(display=False) as counter:
+            next(steps)
+        flops.append(counter.get_total_flops())
+    assert flops[0] > flops[1] > flops[2] > 0
+
+
+def test_no_step_waits_for_a_value_but_to_see_whether_it_diverged():
+    assert counted(Stage(0, 6)).calls["aten._local_scalar_dense.default"] <= 1
