@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 DEFAULT_STEPS = 120
+LATENT_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def pulse_mse_lpips(steps: int = DEFAULT_STEPS) -> Method:
 def ilo(
     steps: int = DEFAULT_STEPS,
     layers: Sequence[int] = (0, 2, 3, 4, 5),
-    radius: float = 0.05,
+    radius: float = 0.15,
     lr: float = 0.15,
     layer_lr: float = 0.05,
     rounds: int = 1,
@@ -205,9 +206,14 @@ def auto(steps: int = 2 * DEFAULT_STEPS) -> Method:
     """What the measurements themselves decide: how deep, how far, and what the image adds.
 
     `ilo` over layers 0 and 2 to 7, each of which goes as far as held-out measurements say it helps,
-    and then `interlayer.refine`, where the image is the last layer. The default method.
+    and then `interlayer.refine`, where the image is the last layer. However many steps there are,
+    few are for the latent code, see `ilo`. The default method.
     """
-    return replace(ilo(steps, layers=(0, 2, 3, 4, 5, 6, 7)), name="auto", finish="stack")
+    first, *later = ilo(steps, layers=(0, 2, 3, 4, 5, 6, 7)).stages
+    latent = min(first.steps, LATENT_STEPS)
+    share, rest = divmod(steps - latent, len(later))
+    later = [replace(p, steps=max(1, share + (i < rest))) for i, p in enumerate(later)]
+    return Method("auto", (replace(first, steps=latent), *later), finish="stack")
 
 
 def sparse_gen(steps: int = DEFAULT_STEPS) -> Method:

@@ -1,11 +1,12 @@
 """Where practice stands against the bounds of docs/theory.md: four figures and their tables.
 
-    python benchmarks/theory.py [--only abcd] [--seeds 100] [PHOTO...]
+    python examples/theory_figures.py [--only abcde] [--seeds 100] [PHOTO...]
 
 (a) least gains of operators over secants of an extended range; (b) the measurement optimum of CSGM,
 CSGM at the intermediate layer and ILO on random ReLU networks of Lipschitz constant 1, beside the
-bounds; (c) ILO's error against the radius, with the generator `faces64`, on photos; (d) circulant
-against Gaussian measurements. Figures go to docs/pictures, tables to the terminal.
+bounds; (c) ILO's error against the radius, with the generator `faces64` on photos and with `faces`
+on one, and how far `auto` goes; (d) circulant against Gaussian measurements; (e) what enters the
+bounds. Figures go to docs/pictures, tables to the terminal.
 """
 
 from __future__ import annotations
@@ -268,6 +269,34 @@ def figure_radius(x: Tensor) -> None:
     save(figure, "theory_radius")
 
 
+def figure_faces(x: Tensor) -> None:
+    """(c) The same at 1024x1024 with the built-in generator, and how far `auto` goes."""
+    generator, levels, radii = il.load("faces"), (0.002, 0.01, 0.05), RADII[:6]
+    figure, (left, right) = canvas(2)
+    errors, reached = {}, {}
+    for level in levels:
+        physics = il.make_physics(f"circulant:{level}", x.shape[1:])
+        y = physics(x)
+        methods = [il.ilo(steps=60, radius=radius) for radius in radii]
+        found = [il.solve(physics, y, generator, method) for method in methods]
+        errors[level] = [distance(solution.x_hat, x).item() for solution in found]
+        deepest = replace(il.auto(84), finish="nothing")
+        stages = il.solve(physics, y, generator, deepest).stages[1:]
+        reached[level] = [record.deviation.item() for record in stages]
+        left.plot(range(len(radii)), errors[level], "o-", label=f"{100 * level:g} %")
+        layers = [record.stage.layer for record in stages]
+        right.plot(layers, reached[level], "o-", label=f"{100 * level:g} %")
+    print(
+        "\n(c) relative error of ILO with faces by radius; mean deviation at each layer of auto\n"
+    )
+    print_table("m / n", [f"{r:g}" for r in radii], errors)
+    print_table("m / n", [f"layer {layer}" for layer in layers], reached)
+    left.set_xticks(range(len(radii)), [f"{r:g}" for r in radii])
+    left.set(xlabel="radius per entry, in std", ylabel="relative error", title="faces, by m / n")
+    right.set(xlabel="layer", ylabel="mean |h - c| / std", title="where auto stops")
+    save(figure, "theory_faces")
+
+
 def figure_operators(x: Tensor) -> None:
     """(d) Circulant against Gaussian measurements at equal m."""
     generator = il.load("faces64", precision=torch.float32)
@@ -388,6 +417,7 @@ def main() -> None:
         figure_networks(range(options.seeds))
     if "c" in options.only:
         figure_radius(x)
+        figure_faces(sample_photo("astronaut", 1024))
     if "d" in options.only:
         figure_operators(x)
     if "e" in options.only:
