@@ -82,7 +82,8 @@ def test_given_measurements_are_recovered_without_a_truth(monkeypatch, tmp_path,
 
 def test_samples_are_written_with_their_mean_and_spread(monkeypatch, tmp_path, photo):
     out = tmp_path / "out"
-    assert recover(monkeypatch, photo, "--out", out, "--task", "half:left", "--samples", 3) == 0
+    arguments = [photo, "--task", "half:left", "--samples", 3, "--steps", 40, "--out", out]
+    assert run(monkeypatch, "recover", *arguments, "--method", "ilo") == 0
     folder = out / "photo"
     drawn = [read_image(folder / f"sample{number}.png") for number in (1, 2, 3)]
     mean = read_image(folder / "recovered.png")

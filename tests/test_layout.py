@@ -16,7 +16,7 @@ ORDER: Sequence[str] = """
     unpickling torchfile openvino_ir foreign checkpoints wheels hub
     perceptual classifiers losses projections schedules memory optimiser methods search selection
     stacking classical refine objective solve reconstruct uncertainty imagine theory
-    recovery sequence console bench interlayer cli __main__ demo
+    recovery sequence interlayer console recover_command bench demo cli __main__
 """.split()
 
 ROOT = Path(interlayer.__file__).parent

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
-from deepinv.physics import Physics
-from rich.progress import TaskID
 from torch import Tensor
 
 import interlayer
 from interlayer import checkpoints, hub
-from interlayer.align import Square
-from interlayer.align import align as align_face
-from interlayer.align import paste_back as lay_back
+from interlayer.bench.cli import app as bench
 from interlayer.classical import CLASSICAL
 from interlayer.classifiers import load_classifier
 from interlayer.console import INTERRUPTED, progress_bar, say, watched
+from interlayer.demo import MAX_SECONDS, PORT
+from interlayer.demo import demo as serve_page
 from interlayer.errors import InputError
 from interlayer.files import writable_folder, write_text
 from interlayer.generators import Generator
@@ -38,25 +34,17 @@ from interlayer.imagine import imagine as draw_towards
 from interlayer.losses import LOSSES
 from interlayer.memory import keep_freed_memory
 from interlayer.methods import csgm
-from interlayer.reconstruct import QUALITIES, method_names, plan, reconstruct
+from interlayer.reconstruct import QUALITIES, method_names, plan
+from interlayer.recover_command import Job, folders, recover_film, recover_one
 from interlayer.recovery import (
     GIF_SIZE,
-    Measurements,
     load_measurements,
-    measure,
-    report,
-    write_results,
-    write_samples,
 )
-from interlayer.recovery import keep_known as put_back
-from interlayer.samples import sample_photo
-from interlayer.sequence import Film, recover_sequence
-from interlayer.solve import Solution, State, iterate
+from interlayer.sequence import Film
+from interlayer.solve import Solution, iterate
 from interlayer.tasks import TASKS, make_physics
-from interlayer.uncertainty import Samples, sample
-from interlayer.video import Frames, read_frames, write_video
+from interlayer.video import read_frames
 
-SAMPLE = "sample:"
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -100,6 +88,22 @@ def options(
 ) -> None:
     """Set what every command needs."""
     keep_freed_memory()
+
+
+app.add_typer(bench, name="bench")
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="To listen at.")] = PORT,
+    browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page.")] = True,
+    auth: Annotated[str | None, typer.Option(help="USER:PASSWORD that visitors must give.")] = None,
+    max_seconds: Annotated[float, typer.Option(min=1, help="For one recovery.")] = MAX_SECONDS,
+    host: Annotated[str, typer.Option(help="To listen at; this machine alone.")] = "127.0.0.1",
+    generator: Generators = "faces",
+) -> None:
+    """Open a web page to try it on: draw a mask, watch the face come back."""
+    serve_page(port, browser, auth, max_seconds, host, generator)
 
 
 @app.command()
@@ -241,85 +245,6 @@ def recover(
         recover_one(job, model, stored)
 
 
-@dataclass(frozen=True)
-class Job:
-    """One photo (or stored measurements), how it is treated and where its results go."""
-
-    name: str
-    folder: Path
-    task: str
-    method: str
-    quality: str
-    steps: int | None
-    seed: int
-    holdout: float
-    loss: str
-    samples: int
-    keep_known: bool
-    align: bool
-    face: int
-    paste_back: bool
-    as_json: bool
-
-
-def recover_one(job: Job, model: Generator, stored: Measurements | None) -> None:
-    """Measure, recover and write one photo."""
-    x, photo, square = None, None, None
-    if stored is None:
-        x, photo, square = open_photo(job, model.resolution)
-        stored, physics = measure(x, job.task, job.seed)
-    else:
-        physics = stored.physics()
-    if job.keep_known:
-        put_back(stored.y, stored.y, physics)  # refuses before the work, not after it
-    solution, frames, interrupted = run_with_bar(job, stored.y, physics, model)
-    if job.keep_known:
-        solution = replace(solution, x_hat=put_back(solution.x_hat, stored.y, physics))
-    result = {
-        "task": stored.task,
-        "method": job.method,
-        "seed": job.seed,
-        "generator": model.name,
-        "precision": str(model.precision).removeprefix("torch."),
-        "holdout": job.holdout,
-        "loss": job.loss,
-        "square": None if square is None else [[c.real, c.imag] for c in square.corners],
-        **report(solution, x, interrupted),
-    }
-    write_results(job.folder, stored, physics, solution, x, result, frames)
-    if job.paste_back and photo is not None and square is not None:
-        write_image(job.folder / "pasted.png", lay_back(photo, square, solution.x_hat))
-    if job.as_json:
-        print(json.dumps(result))
-    quality = "" if x is None else f" at {result['psnr']:.2f} dB"
-    say(f"{job.name}: recovered{quality} in {solution.seconds:.0f} s; pictures in {job.folder}")
-    if interrupted:
-        say("interrupted: what was written is the best estimate so far")
-        sys.exit(INTERRUPTED)
-
-
-def recover_film(frames: Frames, film: Film, model: Generator, folder: Path) -> None:
-    """Recover a sequence with one bar per frame, and write it as a video."""
-    bars: dict[int, TaskID] = {}
-    with progress_bar() as bar:
-
-        def watch(number: int, state: State) -> None:
-            if number not in bars:
-                method = film.following if number else film.method
-                bars[number] = bar.add_task(f"frame {number}", total=method.steps, loss="")
-            bar.update(bars[number], advance=1, loss=f"{state.loss.mean().item():.5f}")
-
-        try:
-            pictures = list(recover_sequence(frames, film, model, folder, watch))
-        except KeyboardInterrupt:
-            bar.stop()
-            say(f"interrupted: the same command goes on where it stopped; frames are in {folder}")
-            sys.exit(INTERRUPTED)
-    write_video(folder / "recovered.mp4", map(read_image, pictures), frames.fps)
-    write_video(folder / "recovered.gif", map(read_image, pictures), frames.fps)
-    say(f"{len(pictures)} frames are recovered; the video is {folder / 'recovered.mp4'}")
-
-
 @app.command()
 def imagine(
     target: Annotated[str, typer.Option("--class", help='Such as "bull frog", or its number.')],
@@ -388,75 +313,6 @@ def nearest_face(photo: Tensor, model: Generator) -> Solution:
     if interrupted:
         raise KeyboardInterrupt
     return solution
-
-
-def run_with_bar(
-    job: Job, y: Tensor, physics: Physics, model: Generator
-) -> tuple[Solution, list[Tensor], bool]:
-    """Run the method on a problem; see `watched`."""
-    if job.samples > 1:
-        return run_samples(job, y, physics, model)
-    fidelity = None
-    if job.loss != "auto":
-        loss = LOSSES[job.loss](physics)
-        fidelity = lambda predicted, y, weight, x: loss(predicted, y, weight)  # noqa: E731
-    states = reconstruct(
-        physics,
-        y,
-        model,
-        job.method,
-        quality=job.quality,
-        steps=job.steps,
-        seed=job.seed,
-        holdout=job.holdout,
-        fidelity=fidelity,
-    )
-    return watched(states)
-
-
-def run_samples(
-    job: Job, y: Tensor, physics: Physics, model: Generator
-) -> tuple[Solution, list[Tensor], bool]:
-    """The mean of several solutions, which are written with their spread."""
-    stages = plan(job.method, job.quality, job.steps).within(model.num_layers)
-    steps = sample(physics, y, model, stages, job.samples, seed=job.seed, holdout=job.holdout)
-    found: list[Samples] = []
-
-    def states() -> Iterator[State]:
-        for state, samples in steps:
-            found.extend([samples] if samples else [])
-            yield state
-
-    solution, frames, interrupted = watched(states())
-    if not found or len(found[-1].x) < 2:
-        return solution, frames, interrupted
-    write_samples(job.folder, found[-1])
-    return replace(solution, x_hat=found[-1].mean), frames, interrupted
-
-
-def open_photo(job: Job, size: int) -> tuple[Tensor, Tensor | None, Square | None]:
-    """A photo or a sample as (1, 3, size, size); if aligned, also the whole and the square."""
-    cut = None if job.align else size
-    if job.name.startswith(SAMPLE):
-        photo = sample_photo(job.name.removeprefix(SAMPLE), cut)
-    else:
-        photo = read_image(Path(job.name), cut, note=say)
-    if not job.align:
-        return photo, None, None
-    x, square = align_face(photo, size, job.face)
-    return x, photo, square
-
-
-def folders(out: Path, names: Sequence[str]) -> list[Path]:
-    """One results folder per photo, numbered where two photos share a stem."""
-    chosen: list[Path] = []
-    for name in names:
-        stem = Path(name.removeprefix(SAMPLE)).stem
-        folder, number = out / stem, 2
-        while folder in chosen:
-            folder, number = out / f"{stem}-{number}", number + 1
-        chosen.append(folder)
-    return chosen
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -1,0 +1,63 @@
+"""What is given on the command line as text."""
+
+from __future__ import annotations
+
+import re
+
+from interlayer.errors import InputError
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds of ``0-7`` or ``3,5,8`` or a mixture.
+
+    >>> parse_seeds("0-2,7")
+    [0, 1, 2, 7]
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if not first.isdigit() or not (last or first).isdigit() or int(last or first) < int(first):
+            raise InputError(f"{text!r} is not a list of seeds; write 0-7 or 3,5,8")
+        seeds += range(int(first), int(last or first) + 1)
+    return seeds
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of ``90s``, ``30m``, ``2h``, ``1.5d``.
+
+    Raises:
+        InputError: if it is none.
+
+    >>> parse_duration("1.5h")
+    5400.0
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if not found:
+        raise InputError(f"{text!r} is no length of time; write 90s, 30m, 2h or 1d")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """The place, from 0, and the number of the shards of ``2/4``.
+
+    Raises:
+        InputError: if it is none.
+
+    >>> parse_shard("2/4")
+    (1, 4)
+    """
+    place, slash, count = text.partition("/")
+    if not (slash and place.isdigit() and count.isdigit() and 1 <= int(place) <= int(count)):
+        raise InputError(f"{text!r} is no shard; write 1/4 for the first of four")
+    return int(place) - 1, int(count)
+
+
+def split_list(texts: list[str]) -> list[str]:
+    """The parts between commas; one before a number is part of a level.
+
+    >>> split_list(["motion:60,30,inpaint:0.1", "jpeg:9"])
+    ['motion:60,30', 'inpaint:0.1', 'jpeg:9']
+    """
+    return [part for text in texts for part in re.split(r",(?![\d.])", text)]

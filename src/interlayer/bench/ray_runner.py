@@ -1,0 +1,84 @@
+"""Workers as Ray actors: on this machine, or on every node of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from interlayer.bench.jobs import Outcome
+from interlayer.bench.runners import Batch, crew
+from interlayer.bench.worker import Setup, Worker
+from interlayer.errors import InputError
+
+LOCAL = "local"
+
+
+class RaySlot:
+    """A worker that Ray places where its cores and GPU share are free.
+
+    Args:
+        ray: the module.
+        setup: of the worker; its threads are the cores that it takes.
+        gpus: how much of a GPU it takes, e.g. 0.25.
+        send_images: read image files here and send them with the jobs.
+    """
+
+    def __init__(self, ray: Any, setup: Setup, gpus: float, send_images: bool) -> None:
+        self.ray, self.setup, self.send_images = ray, setup, send_images
+        self._class = ray.remote(Worker).options(num_cpus=setup.threads, num_gpus=gpus)
+        self._actor: Any = None
+
+    def start(self) -> Future[int]:
+        self._actor = self._class.remote(self.setup)
+        return self._actor.ready.remote().future()
+
+    def submit(self, batch: Batch) -> Future[list[Outcome]]:
+        sources = {job.source for job in batch} if self.send_images else set()
+        contents = {name: Path(name).read_bytes() for name in sources if Path(name).is_file()}
+        return self._actor.run.remote(batch, contents).future()
+
+    def stop(self) -> None:
+        if self._actor is not None:
+            self.ray.kill(self._actor)
+
+
+@contextmanager
+def ray_slots(
+    address: str,
+    workers: int | None = None,
+    device: str = "cpu",
+    gpus: float = 0,
+    send_images: bool = False,
+) -> Iterator[list[RaySlot]]:
+    """Workers of a Ray cluster, for as long as the block lasts.
+
+    Args:
+        address: ``local`` starts a cluster on this machine and ends it again; ``auto`` is the one
+            that this machine belongs to; anything else is an address as `ray.init` takes it.
+        workers: by default as many as fit.
+        device: ``cpu`` or ``cuda``.
+        gpus: how much of a GPU each takes.
+        send_images: send image files to the workers instead of having them read there.
+
+    Raises:
+        InputError: if Ray is not installed or there is no cluster at the address.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise InputError("Ray is not installed; run pip install interlayer[distributed]") from None
+    quiet: dict[str, Any] = {"include_dashboard": False, "logging_level": "ERROR"}
+    try:
+        ray.init(None if address == LOCAL else address, **quiet, log_to_driver=False)
+    except (ConnectionError, ValueError) as error:
+        raise InputError(f"there is no Ray cluster at {address!r} ({error})") from None
+    try:
+        cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+        workers, threads = crew([count for count in cores if count] or [1], workers)
+        setup = Setup(threads, device)
+        yield [RaySlot(ray, setup, gpus, send_images) for _ in range(workers)]
+    finally:
+        ray.shutdown()

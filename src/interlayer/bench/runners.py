@@ -1,0 +1,148 @@
+"""Hands batches of jobs to workers, each in a process of its own, here or on a cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
+from multiprocessing import get_context
+from typing import Any, Protocol
+
+from interlayer.bench.jobs import Job, Outcome
+from interlayer.bench.worker import Setup, run_here, start_here
+from interlayer.errors import InputError
+
+Batch = tuple[Job, ...]
+ATTEMPTS = 3
+THREADS = 4
+
+
+class Slot(Protocol):
+    """A place for one worker process, which can be started anew when it has died."""
+
+    def start(self) -> Future[int]:
+        """Start the worker; the future is done when it takes jobs."""
+        ...
+
+    def submit(self, batch: Batch) -> Future[list[Outcome]]:
+        """Run a batch; the future has an exception only if the worker died."""
+        ...
+
+    def stop(self) -> None:
+        """End the worker, whatever it is doing."""
+        ...
+
+
+def stream(
+    slots: Sequence[Slot], batches: Iterable[Batch], stop: Callable[[], bool] = lambda: False
+) -> Iterator[list[Outcome]]:
+    """Run batches on the workers and yield their outcomes as they come.
+
+    Every worker has one batch under way at most, and none is drawn from ``batches`` before a worker
+    is free. When a worker dies, its batch goes to another and it is started anew; a batch that
+    three workers died of has failed. Workers that cannot start (no node is free) hold up nothing.
+
+    Args:
+        slots: one per worker; all are stopped at the end, however it comes.
+        batches: as `jobs.batches` gives them.
+        stop: asked before every batch; once it is true, only what is under way is finished.
+
+    Raises:
+        InputError: if workers die three times in a row while they start.
+    """
+    waiting, again, deaths = iter(batches), list[Batch](), Counter[Batch]()
+    starting = {slot.start(): slot for slot in slots}
+    running: dict[Future[list[Outcome]], tuple[Slot, Batch]] = {}
+    idle: list[Slot] = []
+    failed_starts = 0
+    try:
+        while True:
+            while idle and not stop() and (batch := again.pop() if again else next(waiting, None)):
+                slot = idle.pop()
+                running[slot.submit(batch)] = slot, batch
+            if idle and not running:
+                return
+            under_way: list[Future[Any]] = [*starting, *running]
+            wait(under_way, return_when=FIRST_COMPLETED)
+            for future in [each for each in starting if each.done()]:
+                slot = starting.pop(future)
+                if future.exception() is None:
+                    idle.append(slot)
+                    failed_starts = 0
+                    continue
+                failed_starts += 1
+                if failed_starts == ATTEMPTS:
+                    raise InputError(f"workers die while they start ({future.exception()})")
+                starting[slot.start()] = slot
+            for future in [each for each in running if each.done()]:
+                slot, batch = running.pop(future)
+                if future.exception() is None:
+                    idle.append(slot)
+                    yield future.result()
+                    continue
+                starting[slot.start()] = slot
+                deaths[batch] += 1
+                if deaths[batch] < ATTEMPTS:
+                    again.append(batch)
+                else:
+                    error = f"{ATTEMPTS} workers died of it; memory may be short: use fewer workers"
+                    yield [Outcome(job, error) for job in batch]
+    finally:
+        for slot in slots:
+            slot.stop()
+
+
+def crew(cores: Sequence[int], workers: int | None = None) -> tuple[int, int]:
+    """How many workers, and threads of each, use all cores of some nodes and none twice.
+
+    >>> crew([16]), crew([2]), crew([16], workers=3), crew([8, 8, 2], workers=2)
+    ((4, 4), (1, 2), (3, 5), (2, 2))
+    """
+    smallest = max(1, min(cores))
+    if workers is not None:
+        return workers, max(1, min(smallest, sum(cores) // workers))
+    threads = min(THREADS, smallest)
+    return max(1, sum(count // threads for count in cores)), threads
+
+
+class LocalSlot:
+    """A worker on this machine.
+
+    A pool of one process, because a pool of many breaks as a whole when one of them dies.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self._pool: ProcessPoolExecutor | None = None
+        self._started: Future[int] = Future()
+
+    def start(self) -> Future[int]:
+        self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        self._started = self._pool.submit(start_here, self.setup)
+        return self._started
+
+    def submit(self, batch: Batch) -> Future[list[Outcome]]:
+        assert self._pool is not None
+        return self._pool.submit(run_here, batch)
+
+    def stop(self) -> None:
+        if self._pool is None:
+            return
+        with suppress(ProcessLookupError):
+            if self._started.done() and not self._started.exception():
+                os.kill(self._started.result(), signal.SIGTERM)
+        self._pool.shutdown(cancel_futures=True)
+
+
+def local_slots(workers: int | None = None, device: str = "cpu") -> list[LocalSlot]:
+    """Workers on this machine that share its cores; by default one per four."""
+    workers, threads = crew([_cores()], workers)
+    return [LocalSlot(Setup(threads, device)) for _ in range(workers)]
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,158 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from interlayer import InputError, ToyGenerator, write_image
+from interlayer.bench.jobs import batches, task_digest
+from interlayer.bench.spec import checked, read_spec
+from interlayer.bench.worker import Setup, Worker
+
+from .bench_studies import jobs
+
+G = ToyGenerator()
+SETTINGS = {"images": "generated:0", "tasks": ["inpaint:0.5"], "methods": ["csgm"]}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with three images, one of them twice, a damaged one and a text."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for seed in range(3):
+        write_image(folder / f"{seed}.png", G(G.sample([seed])))
+    shutil.copy(folder / "0.png", folder / "again.png")
+    write_image(folder / "more" / "1.png", G(G.sample([7])))
+    (folder / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
+    (folder / "README.md").write_text("no image")
+    return folder
+
+
+@pytest.fixture
+def worker():
+    threads = torch.get_num_threads()
+    yield Worker(Setup(threads=1))
+    torch.set_num_threads(threads)
+
+
+def test_a_study_is_the_product_of_its_settings():
+    planned = jobs("generated:0-4", seeds=[0, 3])
+    assert len({job.id for job in planned}) == len(planned) == 5 * 3 * 2 * 2
+    assert {(job.image, job.seed) for job in planned} >= {("generated:4", 3)}
+
+
+def test_identity_is_content_and_not_names():
+    job = jobs()[0]
+    assert replace(job, image="x", source="/elsewhere/x.png", pictures=0).id == job.id
+    changes = {"image_sha256": "0", "task": "jpeg:9", "method": "ilo", "seed": 1, "version": "9"}
+    changed = [replace(job, **{name: value}) for name, value in changes.items()]
+    assert len({job.id, *(other.id for other in changed)}) == len(changes) + 1
+
+
+def test_a_mask_is_part_of_the_identity_by_its_content(tmp_path: Path):
+    mask = tmp_path / "mask.png"
+    for content in (b"one", b"two"):
+        mask.write_bytes(content)
+        assert task_digest(f"mask:{mask}+denoise:0.1") == task_digest(f"mask:{mask}")
+    first = task_digest(f"mask:{mask}")
+    mask.write_bytes(b"one")
+    assert task_digest(f"mask:{mask}") != first
+
+
+def test_images_are_found_named_and_used_once(photos: Path):
+    sources = [str(photos), str(photos / "more" / "*.png")]
+    planned = jobs(sources, tasks="inpaint:0.5", methods="csgm")
+    names = [job.image for job in planned]
+    assert names == ["0", str(photos / "1.png"), "2", "damaged", str(photos / "more" / "1.png")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"methods": ["magic"]}, "'magic' is none of"),
+        ({"quality": "superb"}, "'superb' is none of"),
+        ({"tasks": []}, "tasks: "),
+        ({"colour": "red"}, "colour: Extra inputs"),
+        ({"seeds": "5-1"}, "'5-1' is not a list of seeds"),
+        ({"holdout": 2}, "holdout: .* less than or equal to 0.9"),
+    ],
+)
+def test_bad_settings_are_refused_in_a_sentence(settings, message):
+    with pytest.raises(InputError, match=message) as caught:
+        checked(SETTINGS | settings)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"images": "nowhere"}, "there are no images at nowhere"),
+        ({"images": "/tmp/nothing-*.png"}, "there are no images at"),
+        ({"tasks": "sharpen:3"}, "there is no task 'sharpen:3'"),
+        ({"tasks": "superres:5"}, "superres:5"),
+        ({"generator": "cats"}, "no generator 'cats'"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        jobs(**{"images": "generated:0", **settings})
+
+
+def test_a_spec_is_read_from_yaml(tmp_path: Path):
+    file = tmp_path / "spec.yaml"
+    file.write_text("images: generated:0-2\ntasks: {inpaint: [0.1, 0.2]}\nmethods: ilo\nseeds: 0-2")
+    spec = checked(read_spec(file))
+    assert spec.tasks == ("inpaint:0.1", "inpaint:0.2") and spec.seeds == (0, 1, 2)
+    for content in ("- a list", "{", "!!python/object/apply:os.system [true]"):
+        file.write_text(content)
+        with pytest.raises(InputError, match="spec.yaml"):
+            read_spec(file)
+
+
+def test_batches_share_a_problem_and_lose_nothing():
+    planned = jobs("generated:0-4")
+    groups = list(batches(planned, 2))
+    assert sorted(job.id for group in groups for job in group) == sorted(j.id for j in planned)
+    assert all(len({job.problem for job in group}) == 1 for group in groups)
+    assert max(map(len, groups)) == 2
+
+
+def test_a_batch_gives_what_single_jobs_give(worker: Worker):
+    planned = jobs("generated:0-2", tasks="circulant:0.2", methods="ilo")
+    together = {each.job.id: each for each in worker.run(planned)}
+    for job in planned:
+        [alone] = worker.run([job])
+        assert together[job.id].figures == pytest.approx(alone.figures, rel=1e-3)
+        assert [s.psnr for s in together[job.id].stages] == pytest.approx(
+            [s.psnr for s in alone.stages], rel=1e-3
+        )
+
+
+def test_no_method_starts_at_a_generated_truth(worker: Worker):
+    truths = [worker._truth(job, None) for job in jobs("generated:0-2", tasks="jpeg:9")]
+    starts = [G(G.sample([seed])) for seed in range(3)]
+    assert min((x - start).abs().mean() for x in truths for start in starts) > 0.01
+
+
+def test_a_bad_image_fails_alone(worker: Worker, photos: Path):
+    planned = jobs(str(photos), tasks="inpaint:0.5", methods="csgm")
+    failed = [each for each in worker.run(planned) if each.error]
+    assert [each.job.image for each in failed] == ["damaged"]
+    assert "damaged.png is" in (failed[0].error or "")
+
+
+def test_an_image_that_changed_since_it_was_planned_is_refused(worker: Worker, photos: Path):
+    [job] = jobs(str(photos / "0.png"), tasks="inpaint:0.5", methods="csgm")
+    content = (photos / "0.png").read_bytes()
+    write_image(photos / "0.png", G(G.sample([9])))
+    assert "has changed" in (worker.run([job])[0].error or "")
+    [sent] = worker.run([job], {job.source: content})
+    assert sent.error is None and sent.figures["psnr"] > 10
+
+
+def test_what_the_method_refuses_is_a_failure_of_each_job(worker: Worker):
+    planned = jobs("generated:0-1", tasks="inpaint:0.5", methods="pulse-lpips")
+    errors = {each.error for each in worker.run(planned)}
+    assert len(errors) == 1 and "perceptual" in (errors.pop() or "")

@@ -1,0 +1,172 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+from interlayer import InputError
+from interlayer.bench import Job, local_slots, reading, stream, writing
+from interlayer.bench.runners import crew
+from interlayer.bench.worker import Worker
+
+from .bench_studies import TASKS, Inline, jobs, outcome, results
+
+IMAGES, KILLS = 3, ["worker", "writer"]
+RUN = "from interlayer.bench.cli import app; app()"
+
+
+def singly(planned: list[Job]) -> list[tuple[Job, ...]]:
+    return [(job,) for job in planned]
+
+
+def finish(batch):
+    return [outcome(job) for job in batch]
+
+
+def test_every_batch_is_run_once_and_drawn_when_a_worker_is_free():
+    planned, drawn, finished = jobs("generated:0-9"), 0, 0
+
+    def draw():
+        nonlocal drawn
+        for batch in singly(planned):
+            drawn += 1
+            yield batch
+
+    slots, seen = [Inline(finish) for _ in range(3)], Counter[str]()
+    for outcomes in stream(slots, draw()):
+        finished += len(outcomes)
+        seen.update(each.job.id for each in outcomes)
+        assert drawn - finished <= len(slots)
+    assert seen == Counter(job.id for job in planned)
+    assert all(slot.stopped for slot in slots)
+
+
+def test_a_job_that_kills_its_workers_fails_and_the_others_do_not():
+    planned = jobs()
+
+    def work(batch):
+        if batch[0] == planned[3]:
+            raise RuntimeError("killed")
+        return finish(batch)
+
+    found = [each for out in stream([Inline(work), Inline(work)], singly(planned)) for each in out]
+    assert [each.job for each in found if each.error] == [planned[3]]
+    assert len(found) == len(planned)
+
+
+def test_a_job_whose_worker_died_once_is_run_again():
+    planned, deaths = jobs(), iter([True, False, True])
+
+    def work(batch):
+        if next(deaths, False):
+            raise RuntimeError("killed")
+        return finish(batch)
+
+    found = [each for out in stream([Inline(work)], singly(planned)) for each in out]
+    assert {each.job.id for each in found} == {job.id for job in planned}
+    assert all(each.error is None for each in found)
+
+
+def test_a_worker_that_finds_no_node_holds_up_nothing():
+    planned = jobs()
+    slots = [Inline(finish), Inline(finish, starts=False)]
+    assert sum(len(out) for out in stream(slots, singly(planned))) == len(planned)
+
+
+def test_no_job_is_started_once_the_budget_is_spent():
+    spent = iter([False] * 4 + [True] * 9)
+    assert len(list(stream([Inline(finish)], singly(jobs()), lambda: next(spent)))) == 4
+
+
+def test_workers_that_cannot_start_are_given_up():
+    class Stillborn(Inline):
+        def start(self):
+            future = super().start()
+            future.set_exception(RuntimeError("no such library"))
+            return future
+
+    with pytest.raises(InputError, match="die while they start .no such library"):
+        list(stream([Stillborn(finish, starts=False)], singly(jobs())))
+
+
+@pytest.mark.parametrize("cores", [[1], [2], [7], [64], [4, 4], [3, 96]])
+@pytest.mark.parametrize("workers", [None, 1, 2, 5])
+def test_no_core_is_used_twice(cores, workers):
+    count, threads = crew(cores, workers)
+    assert threads <= min(cores)
+    assert count * threads <= max(sum(cores), count)
+    assert workers in (None, count)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
+def test_a_study_killed_again_and_again_is_whole_in_the_end(tmp_path: Path):
+    draw, store = random.Random(0), tmp_path / "study.db"
+    planned = jobs(f"generated:0-{IMAGES - 1}", seeds=[0, 1])
+    arguments = ["--images", f"generated:0-{IMAGES - 1}", "--tasks", ",".join(TASKS)]
+    arguments += ["--methods", "csgm,ilo", "--seeds", "0,1", "--generator", "toy"]
+    arguments += ["--quality", "draft", "--workers", "2", "--store", str(store)]
+    command = [sys.executable, "-c", RUN, "run", *arguments]
+    process, goal = None, 0
+    for victim in KILLS:
+        if process is None:
+            process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        goal += len(planned) // (len(KILLS) + 1)
+        wait_for(lambda goal=goal: done(store) >= goal)
+        time.sleep(0.2 * draw.random())
+        workers = workers_of(process.pid)
+        if victim == "worker":
+            os.kill(draw.choice(workers), signal.SIGKILL)
+            continue
+        process.kill()
+        process.wait()
+        wait_for(lambda workers=workers: not any(map(alive, workers)))
+        assert done(store) < len(planned), "it was over before it was killed"
+        process = None
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    with reading(store) as study:
+        assert study.jobs() == planned
+        interrupted = results(study)
+    with writing(tmp_path / "whole.db") as study:
+        study.plan(planned)
+        threads = torch.get_num_threads()
+        worker = Worker(local_slots(2)[0].setup)
+        study.record(each for job in planned for each in worker.run([job]))
+        torch.set_num_threads(threads)
+        assert results(study) == interrupted
+
+
+def done(store: Path) -> int:
+    """How many results there are."""
+    if not store.exists():
+        return 0
+    try:
+        with reading(store) as study:
+            return sum(row["status"] != "pending" for row in study.rows())
+    except InputError:  # the first process is just making it
+        return 0
+
+
+def workers_of(pid: int) -> list[int]:
+    children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 250
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

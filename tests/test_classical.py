@@ -1,0 +1,262 @@
+from functools import partial
+from itertools import pairwise
+
+import pytest
+import torch
+from deepinv.physics import Denoising, GaussianNoise, Inpainting, UniformNoise
+from deepinv.physics.noise import ZeroNoise
+from torch import Tensor
+
+from interlayer.classical import (
+    CLASSICAL,
+    PRIORS,
+    Classical,
+    TotalVariation,
+    Wavelets,
+    bm3d,
+    dip,
+    fill,
+    interpolation,
+    noise_level,
+    path,
+    refined,
+    tv,
+    wavelet,
+)
+from interlayer.classical.priors import inverse_wavelet_transform, wavelet_transform
+from interlayer.errors import InputError
+from interlayer.tasks import make_physics
+
+SIZE = (3, 32, 32)
+FITTING = [
+    ("interpolation", "inpaint:0.3"),
+    ("bicubic", "superres:4"),
+    ("tv", "circulant:0.5"),
+    ("wavelet", "inpaint:0.5"),
+    ("bm3d", "denoise:0.1"),
+    ("dip", "superres-avg:2"),
+]
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def plane(height: int = 32, width: int = 32) -> Tensor:
+    """An image whose colours are affine functions of the position."""
+    down, right = torch.linspace(0, 1, height)[:, None], torch.linspace(0, 1, width)
+    return torch.stack([(down + right) / 2, down.expand(height, width), 1 - (down + right) / 2])[
+        None
+    ]
+
+
+def picture(batch: int = 1) -> Tensor:
+    """Discs on planes."""
+    down, right = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    discs = [((down - 12) ** 2 + (right - 10 - 4 * k) ** 2 < 70).float() for k in range(batch)]
+    return 0.6 * plane() + 0.3 * torch.stack(discs)[:, None]
+
+
+def error(x_hat: Tensor, x: Tensor) -> float:
+    return (x_hat - x).square().mean().item()
+
+
+@pytest.mark.parametrize(("name", "task"), FITTING)
+def test_a_method_uses_what_the_weights_allow_and_each_image_alone(name: str, task: str) -> None:
+    method, physics = quickly(name), make_physics(task, SIZE)
+    y = physics(picture(2))
+    weight = (random(2, 1, *y.shape[2:]) if y.ndim == 4 else random(*y.shape)) > 0.2
+    x_hat = method(physics, y, weight.float())
+    spoilt = method(physics, torch.where(weight, y, 7.0), weight.float())
+    alone = method(physics, y[1:], weight[1:].float())
+    assert x_hat.shape == (2, *SIZE) and 0 <= x_hat.min() and x_hat.max() <= 1
+    assert torch.equal(spoilt, x_hat)
+    assert (alone - x_hat[1:]).abs().max() < 1e-3
+
+
+def quickly(name: str) -> Classical:
+    return partial(dip, steps=5) if name == "dip" else CLASSICAL[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        ("interpolation", "circulant:0.1"),
+        ("interpolation", "denoise:0.1"),
+        ("bicubic", "inpaint:0.5"),
+        ("tv", "phase:0.5"),
+        ("wavelet", "jpeg:20"),
+        ("dip", "phase:0.5"),
+        ("bm3d", "superres:2"),
+    ],
+)
+def test_a_method_that_does_not_fit_says_what_does(name: str, task: str) -> None:
+    physics = make_physics(task, SIZE)
+    with pytest.raises(InputError, match="; use "):
+        CLASSICAL[name](physics, physics(picture()), None)
+
+
+def test_interpolation_is_exact_for_known_pixels_and_between_them_for_planes() -> None:
+    x = plane()
+    known = random(32, 32) < 0.1
+    known[::31, ::31] = True  # the corners, so that all lies within the hull
+    assert (fill(x.where(known, torch.nan), known) - x).abs().max() < 1e-5
+    noisy = random(1, *SIZE)
+    assert torch.equal(fill(noisy, known)[..., known], noisy[..., known])
+    assert torch.equal(fill(noisy, torch.ones(1, 1, 1, 1).bool()), noisy)
+
+
+def test_channels_may_be_known_at_different_places() -> None:
+    known = random(1, *SIZE) < 0.3
+    known[..., ::31, ::31] = True
+    assert (fill(plane().where(known, torch.nan), known) - plane()).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("known", [[(4, 5)], [(4, 5), (20, 5)], [(4, 5), (8, 5), (20, 5)]])
+def test_beyond_the_hull_the_nearest_known_pixel_counts(known: list[tuple[int, int]]) -> None:
+    mask = torch.zeros(32, 32).bool()
+    mask[tuple(zip(*known, strict=True))] = True
+    x = random(1, *SIZE)
+    assert torch.equal(fill(x, mask)[..., 0, 0], x[..., 4, 5])
+
+
+def test_nothing_known_is_refused() -> None:
+    physics = make_physics("inpaint:0.5", SIZE)
+    with pytest.raises(InputError, match="no pixel"):
+        interpolation(physics, physics(picture()), torch.zeros(1, 1, 32, 32))
+
+
+@pytest.mark.parametrize("task", ["superres:4", "superres-avg:4"])
+def test_bicubic_enlarges_a_plane_to_itself_but_for_the_edges(task: str) -> None:
+    physics = make_physics(task, SIZE)
+    x_hat = CLASSICAL["bicubic"](physics, physics(plane()), None)
+    assert (x_hat - plane())[..., 10:-10, 10:-10].abs().max() < 1e-3
+
+
+def test_wavelets_are_orthonormal_and_blind_to_cubics() -> None:
+    x = random(2, 3, 48, 32)
+    coefficients = wavelet_transform(x)
+    assert (inverse_wavelet_transform(coefficients) - x).abs().max() < 1e-5
+    assert coefficients.norm().item() == pytest.approx(x.norm().item(), rel=1e-5)
+    cubic = (torch.linspace(-1, 1, 64) ** 3).expand(1, 1, 64, 64)
+    details = wavelet_transform(cubic)[0, 0, :32, 32:]  # of the finest level, along the rows
+    assert details[:, :-3].abs().max() < 1e-5 < details[:, -3:].abs().max()  # which wraps round
+
+
+def total_variation(x: Tensor) -> Tensor:
+    down = torch.diff(x, dim=-2, append=x[..., -1:, :])
+    right = torch.diff(x, dim=-1, append=x[..., -1:])
+    return (down.square() + right.square()).sum(1).sqrt().sum()
+
+
+def test_the_proximal_operator_of_total_variation_minimises() -> None:
+    v, prox = random(1, 3, 12, 10).double(), TotalVariation(steps=2000)
+    x = prox(v, 0.2)
+
+    def objective(u: Tensor) -> float:
+        return ((u - v).square().sum() / 2 + 0.2 * total_variation(u)).item()
+
+    for seed in range(20):
+        nearby = x + 1e-3 * (random(1, 3, 12, 10, seed=seed).double() - 0.5)
+        assert objective(nearby) > objective(x)
+    assert (prox(v, 100.0) - v.mean((2, 3), keepdim=True)).abs().max() < 1e-4
+
+
+def test_the_dual_of_total_variation_goes_on_where_it_stopped() -> None:
+    v, often = random(1, *SIZE), TotalVariation(steps=2)
+    exact = TotalVariation(steps=500)(v, 0.2)
+    errors = [error(often(v, 0.2), exact) for _ in range(20)]
+    assert errors[-1] < errors[0] / 100
+
+
+def test_thresholded_wavelets_shrink_colours_together() -> None:
+    v = random(1, *SIZE)
+    turned = v[:, [1, 2, 0]]
+    assert (Wavelets()(turned, 0.3) - Wavelets()(v, 0.3)[:, [1, 2, 0]]).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_an_estimate_that_fits_is_its_own_best_correction(prior: str) -> None:
+    physics, x = make_physics("circulant:0.3", SIZE), picture()
+    for _, x_hat in path(physics, physics(x), None, prior, [0.1, 0.01], x, centre=x):
+        assert (x_hat - x).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_a_smaller_lambda_fits_closer(prior: str) -> None:
+    physics = make_physics("circulant:0.3", SIZE)
+    y = physics(picture())
+    fits = [error(physics.A(x), y) for _, x in path(physics, y, None, prior, [0.4, 0.1, 0.01])]
+    assert all(after < before for before, after in pairwise(fits))
+
+
+def test_lambda_may_differ_from_image_to_image() -> None:
+    physics, lambdas = make_physics("circulant:0.3", SIZE), torch.tensor([0.3, 0.03])
+    y = physics(picture(2))
+    _, both = next(path(physics, y, None, "tv", [lambdas.reshape(2, 1, 1, 1)]))
+    for b, lambda_ in enumerate(lambdas):
+        _, alone = next(path(physics, y[b : b + 1], None, "tv", [lambda_.item()]))
+        assert (both[b] - alone[0]).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("method", [tv, wavelet])
+@pytest.mark.parametrize(
+    "task", ["circulant:0.4", "inpaint:0.5+denoise:0.1", "deblur:1+denoise:0.02"]
+)
+def test_sparsity_brings_the_image_nearer_than_least_squares(method: Classical, task: str) -> None:
+    physics, x = make_physics(task, SIZE), picture()
+    y = physics(x)
+    *_, (_, least_squares) = path(physics, y, None, "tv", [1e-6], torch.full_like(x, 0.5), steps=50)
+    assert error(method(physics, y, None), x) < 0.8 * error(least_squares, x)
+
+
+@pytest.mark.parametrize("method", [tv, wavelet])
+def test_a_prior_does_not_lose_what_interpolation_finds(method: Classical) -> None:
+    physics, x = make_physics("inpaint:0.1", SIZE), picture()
+    y = physics(x)
+    assert error(method(physics, y, None), x) < 1.02 * error(interpolation(physics, y), x)
+
+
+def test_a_good_centre_helps() -> None:
+    physics, x = make_physics("circulant:0.1", SIZE), random(1, *SIZE)
+    centre = (x + 0.1 * picture()).clamp(0, 1)
+    corrected = wavelet(physics, physics(x), start=centre, centre=centre)
+    assert error(corrected, x) < error(centre, x) < error(wavelet(physics, physics(x)), x)
+
+
+def test_a_parabola_over_the_logarithms_is_recovered() -> None:
+    lambdas = [2.0**-k for k in range(6)]
+    places = torch.tensor([1.7, 3.2])
+    errors = (torch.arange(6.0)[:, None] - places) ** 2
+    assert torch.allclose(refined(lambdas, errors), 2**-places)
+    ends = torch.stack([errors.new_tensor([k, -k]) for k in range(6)])
+    assert refined(lambdas, ends).tolist() == [1, 2**-5]
+
+
+def test_bm3d_filters_every_strip_and_leaves_a_clean_picture_alone() -> None:
+    x = 0.5 * plane(288, 32) + 0.2
+    noisy = Denoising(GaussianNoise(0.1, torch.Generator().manual_seed(0)))
+    rest = (bm3d(noisy, noisy(x)) - x).square().mean((0, 1, 3))
+    assert rest[:256].mean() < 0.1 * 0.1**2 and rest[256:].mean() < 0.1 * 0.1**2
+    assert torch.equal(bm3d(Denoising(ZeroNoise()), x), x)
+
+
+def test_noise_is_known_from_the_operator_or_else_estimated_for_pictures() -> None:
+    y = random(1, 10)
+    assert noise_level(make_physics("circulant:0.5", SIZE), y) == 0
+    assert noise_level(make_physics("circulant:0.5+denoise:0.2", SIZE), y) == pytest.approx(0.2)
+    uniform = UniformNoise(0.1, rng=torch.Generator().manual_seed(0))
+    noisy = Denoising(uniform)
+    x = plane(64, 64)
+    assert noise_level(noisy, noisy(x)) == pytest.approx(0.1 / 3**0.5, rel=0.1)
+    holes = Inpainting((3, 64, 64), mask=0.5, noise_model=uniform)  # pyright: ignore[reportArgumentType]
+    assert noise_level(holes, holes(x)) is None
+
+
+def test_dip_learns_the_picture_and_repeats_itself() -> None:
+    physics, x = make_physics("inpaint:0.5", SIZE), picture()
+    y = physics(x)
+    x_hat = dip(physics, y, steps=60)
+    assert error(x_hat, x) < 0.3 * x.var().item()
+    assert torch.equal(x_hat, dip(physics, y, steps=60))
+    assert not torch.equal(x_hat, dip(physics, y, steps=60, seed=1))

@@ -1,0 +1,268 @@
+"""The page in a real browser: Debian's Chromium on a slow toy generator."""
+
+import asyncio
+import contextlib
+import json
+import re
+import shlex
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from interlayer import hub
+from interlayer.cli import app
+from interlayer.demo.page import build
+from interlayer.demo.server import HEADERS, MAX_UPLOAD, launch
+from interlayer.errors import InputError
+from interlayer.generators import LayerState, ToyGenerator
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+Axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core").Axe
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium")
+expect = sync_api.expect
+
+PORT = 7893
+PATIENCE = 60_000  # milliseconds; a busy machine is slow
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+COUNT_LIVE = """() => {
+  window.seen = new Set();
+  const look = () => document.querySelectorAll(".live img").forEach((i) => seen.add(i.src));
+  new MutationObserver(look).observe(
+    document.querySelector("#shown"), {subtree: true, childList: true, attributes: true});
+}"""
+
+
+class SlowToy(ToyGenerator):
+    """A toy that takes its time, and counts how often it is asked."""
+
+    calls = 0
+
+    def layer(self, index: int, state: LayerState) -> LayerState:
+        type(self).calls += 1
+        time.sleep(0.004)
+        return super().layer(index, state)
+
+
+@pytest.fixture(scope="module")
+def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("uploads")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def address(uploads: Path) -> Iterator[str]:
+    page, address = served(SlowToy())
+    yield address
+    page.close(verbose=False)
+
+
+def served(generator: ToyGenerator) -> tuple[Any, str]:
+    """The page and its address.
+
+    Outside of an event loop gradio makes loops that nobody closes; playwright runs one in this
+    thread, so another thread has it.
+    """
+
+    async def serve() -> tuple[Any, str]:
+        page = build(generator)
+        return page, launch(page, port=PORT, open_browser=False, block=False)
+
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(asyncio.run, serve()).result()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(browser: Any, address: str) -> Iterator[Any]:
+    tab = opened(browser, address)
+    yield tab
+    tab.context.close()
+
+
+def opened(browser: Any, address: str, **settings: Any) -> Any:
+    """A visitor's tab, that fails the test on an error of the page."""
+    tab = browser.new_context(viewport=DESKTOP, **settings).new_page()
+    tab.set_default_timeout(PATIENCE)
+    tab.requested = []
+    tab.on("request", lambda request: tab.requested.append(request.url))
+    tab.goto(address)
+    tab.wait_for_selector("#recover")
+    tab.evaluate(COUNT_LIVE)
+    return tab
+
+
+def choose(tab: Any, label: str, option: str) -> None:
+    tab.get_by_label(label).click()
+    tab.get_by_role("option", name=option).click()
+
+
+def finished(tab: Any) -> None:
+    tab.wait_for_selector(".compare")
+
+
+def kept(tab: Any, name: str, folder: Path) -> Path:
+    """A file that the visitor downloads."""
+    with tab.expect_download() as download:
+        tab.click(f'a[download="{name}"]')
+    download.value.save_as(folder / name)
+    return folder / name
+
+
+def test_a_whole_visit(tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tab.click("#draw")
+    tab.get_by_text("Drawn by the generator, number 1.").wait_for()
+    choose(tab, "What happens to it", "Paint over")
+    canvas = tab.locator("#painter canvas")
+    expect(canvas).to_be_visible(timeout=PATIENCE)
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    tab.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.6 * box["height"], steps=5)
+    tab.mouse.up()
+    tab.click("#recover")
+    finished(tab)
+    assert tab.evaluate("seen.size") >= 3
+
+    tab.get_by_label("Slide between").fill("80")
+    assert tab.locator(".compare").evaluate("e => e.style.getPropertyValue('--cut')") == "80%"
+    tab.get_by_role("button", name="truth").click()
+    expect(tab.locator(".before.input")).to_be_visible()
+    expect(tab.locator(".before.measured")).to_be_hidden()
+    expect(tab.locator(".warning")).to_contain_text("do not use it to identify anyone")
+
+    for name in ("input.png", "mask.png", "recovered.png", "progress.gif"):
+        Image.open(kept(tab, name, tmp_path)).verify()
+    result = json.loads(kept(tab, "result.json", tmp_path).read_text())
+    words = shlex.split(kept(tab, "repeat.sh", tmp_path).read_text())
+    monkeypatch.setattr(hub, "load", lambda *args, **kwargs: ToyGenerator())
+    with contextlib.chdir(tmp_path):
+        assert CliRunner().invoke(app, words[1:]).exit_code == 0
+    again = json.loads((tmp_path / "repeated/input/result.json").read_text())
+    assert again["psnr"] == result["psnr"]
+    assert {re.match(r"\w+://[^/:]+|\w+:", url).group() for url in tab.requested} <= {  # type: ignore[union-attr]
+        "http://127.0.0.1",
+        "data:",
+        "blob:http://127.0.0.1",
+        "blob:",
+    }
+    paint = tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    assert paint < 3000
+
+
+def test_stop_keeps_the_best(tab: Any) -> None:
+    tab.get_by_label("As good as it gets").check()
+    tab.click("#recover")
+    tab.click("#stop:not([disabled])")
+    finished(tab)
+    expect(tab.get_by_role("heading", name="The best so far")).to_contain_text("you stopped it")
+    expect(tab.locator("#stop")).to_be_disabled()
+
+
+def test_uploads_are_judged_and_not_kept(tab: Any, tmp_path: Path, uploads: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 no more")
+    Image.new("1", (10_000, 5_000)).save(tmp_path / "huge.png")
+    Image.new("RGB", (200, 300), "teal").save(tmp_path / "nobody.png")
+    about = tab.locator("#about")
+    for name, says in (
+        ("broken.jpg", "Sorry: this file is"),
+        ("huge.png", "more than 40 megapixels"),
+        ("nobody.png", "no face was found"),
+    ):
+        tab.locator("#photo input[type=file]").set_input_files(tmp_path / name)
+        expect(about).to_contain_text(says, timeout=PATIENCE)
+        assert str(uploads) not in tab.content()
+    (tmp_path / "heavy.png").write_bytes(b"0" * (MAX_UPLOAD + 2**20))
+    tab.locator("#photo input[type=file]").set_input_files(tmp_path / "heavy.png")
+    tab.get_by_text("exceed").first.wait_for()
+    assert [file for file in uploads.rglob("*") if file.is_file()] == []
+
+
+def test_two_tabs_are_apart_and_a_closed_one_frees_the_worker(browser: Any, address: str) -> None:
+    first, second = opened(browser, address), opened(browser, address)
+    first.get_by_label("As good as it gets").check()
+    first.click("#recover")
+    first.wait_for_selector(".live")
+    second.click("#recover")
+    second.get_by_text(re.compile(r"queue: \d")).wait_for()
+    assert second.locator(".live").count() == 0
+    first.context.close()
+    second.wait_for_selector(".live, .compare", timeout=5000)
+    finished(second)
+    calls = SlowToy.calls
+    time.sleep(0.3)
+    assert SlowToy.calls == calls
+    second.context.close()
+
+
+def test_eight_visitors_at_once_all_get_theirs(browser: Any, address: str) -> None:
+    tabs = [opened(browser, address) for _ in range(8)]
+    for number, tab in enumerate(tabs):
+        tab.get_by_label("Which face to draw").fill(str(number))
+        tab.click("#draw")
+        tab.get_by_text(f"Drawn by the generator, number {number}.").wait_for()
+        tab.click("#recover")
+    truths = []
+    for tab in tabs:
+        finished(tab)
+        truths.append(tab.locator(".before.input").get_attribute("src"))
+        tab.context.close()
+    assert len(set(truths)) == 8
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_nothing_serious_keeps_anyone_out(
+    browser: Any, address: str, viewport: dict[str, int], scheme: str
+) -> None:
+    tab = opened(browser, address, color_scheme=scheme)
+    tab.set_viewport_size(viewport)
+    choose(tab, "What happens to it", "Paint over")
+    canvas = tab.locator("#painter canvas")
+    expect(canvas).to_be_visible(timeout=PATIENCE)
+    canvas.focus()
+    for key in ("ArrowLeft", " ", "ArrowDown", " "):
+        tab.keyboard.press(key)
+    tab.locator("#recover").focus()
+    tab.keyboard.press("Enter")
+    finished(tab)
+    serious = [
+        (violation["id"], [node["html"] for node in violation["nodes"]])
+        for violation in Axe().run(tab).response["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+    width = tab.evaluate("document.documentElement.scrollWidth")
+    assert width <= viewport["width"]
+    columns = {round(tab.locator(s).bounding_box()["x"]) for s in ("#painter", "#recover")}
+    assert len(columns) == (2 if viewport is DESKTOP else 1)
+    tab.context.close()
+
+
+def test_health_and_headers(address: str) -> None:
+    with urlopen(f"{address}health") as answer:
+        assert json.load(answer) == {"status": "ok"}
+        assert answer.headers["content-security-policy"] == HEADERS["content-security-policy"]
+
+
+def test_a_taken_port_is_one_sentence(address: str) -> None:
+    with pytest.raises(InputError, match="choose another, --port N"):
+        served(ToyGenerator())
