@@ -6,11 +6,11 @@ from typing import TypeAlias
 from deepinv.physics import Physics
 from torch import Tensor
 
-from interlayer.classical.bm3d import bm3d, noise_level
-from interlayer.classical.dip import dip
-from interlayer.classical.interpolation import bicubic, fill, interpolation
+from interlayer.classical.denoising import bm3d, noise_level
+from interlayer.classical.filling import bicubic, fill, interpolation
 from interlayer.classical.priors import PRIORS, Prior, TotalVariation, Wavelets
 from interlayer.classical.sparse import LAMBDAS, path, refined, tv, wavelet
+from interlayer.classical.untrained import dip
 
 # (physics, y, weight) -> x_hat (B, C, H, W) in [0, 1]; weights are 0 or 1 and broadcast to y.
 Classical: TypeAlias = Callable[[Physics, Tensor, Tensor | None], Tensor]

@@ -9,7 +9,8 @@ import torch
 from deepinv.physics import Inpainting, LinearPhysics, Physics
 from torch import Tensor
 
-from interlayer.classical.interpolation import bicubic, interpolation
+from interlayer.classical.denoising import noise_level
+from interlayer.classical.filling import bicubic, interpolation
 from interlayer.classical.priors import PRIORS
 from interlayer.errors import InputError
 from interlayer.losses import measurement_loss
@@ -19,6 +20,7 @@ from interlayer.selection import Best, split_measurements
 LAMBDAS = tuple(2.0**-k for k in range(12))
 HELD_OUT, SEED = 0.1, 0
 POWER_STEPS = 10
+PIXELS, SMALL = (Inpainting,), (BicubicDownsampling, BlockAverage)
 
 
 @torch.no_grad()
@@ -93,8 +95,8 @@ def tv(
 ) -> Tensor:
     r"""Least squares with total variation, ``R(x) = Σ |∇x|`` over both directions and all colours.
 
-    λ is chosen among `LAMBDAS` by a tenth of the measurements that the `path` does not see, and
-    refined by a parabola; with it, all measurements are fitted. For any noise, in squared error.
+    λ is chosen among `LAMBDAS` by a tenth of the measurements, which the `path` does not see, and
+    refined by a parabola; with it, all measurements are fitted. The error is squared for any noise.
 
     Args:
         physics: a linear operator.
@@ -155,13 +157,20 @@ def _judged(
     physics = linear(physics)
     weight = _ones(y) if weight is None else weight
     split = split_measurements(physics, y, physics.A_adjoint(y), HELD_OUT, [SEED] * len(y))
-    best, errors = Best(), list[Tensor]()
     fit = weight * split.fit
-    for _, x in path(physics, y, fit, prior, LAMBDAS, start, centre=centre, steps=steps):
+    first = _start(physics, y, fit) if start is None else start
+    # λ falls, so that what is coarse comes first; but a clean picture is best kept, and it rises.
+    pictured = start is not None or isinstance(physics, PIXELS + SMALL)
+    rises = pictured and centre is None and noise_level(physics, y) == 0
+    lambdas = LAMBDAS[::-1] if rises else LAMBDAS
+    best, errors = Best(), list[Tensor]()
+    for _, x in path(physics, y, fit, prior, lambdas, first, centre=centre, steps=steps):
         errors.append(measurement_loss(physics.A(x), y, weight * split.held))
         best.offer(errors[-1], x=x)
-    lambda_ = refined(LAMBDAS, torch.stack(errors)).reshape(-1, 1, 1, 1)
-    last = path(physics, y, weight, prior, [lambda_], best["x"], centre=centre, steps=2 * steps)
+    lambda_ = refined(lambdas, torch.stack(errors)).reshape(-1, 1, 1, 1)
+    # What was held out comes in as it would have at the start.
+    x_hat = best["x"] if start is not None else best["x"] + _start(physics, y, weight) - first
+    last = path(physics, y, weight, prior, [lambda_], x_hat, centre=centre, steps=2 * steps)
     return next(last)[1]
 
 
@@ -202,10 +211,10 @@ def _ones(y: Tensor) -> Tensor:
 
 
 def _start(physics: LinearPhysics, y: Tensor, weight: Tensor) -> Tensor:
-    """A picture that the measurements suggest without any prior, where there is one; else grey."""
-    if isinstance(physics, Inpainting):
+    """The picture that measurements suggest without any prior, or grey where they suggest none."""
+    if isinstance(physics, PIXELS):
         return interpolation(physics, y, weight)
-    if isinstance(physics, BicubicDownsampling | BlockAverage):
+    if isinstance(physics, SMALL):
         return bicubic(physics, y, weight)
     return torch.full_like(physics.A_adjoint(y), 0.5)
 

@@ -8,7 +8,7 @@ from deepinv.physics import Denoising, GaussianNoise, Inpainting, Physics
 from deepinv.physics.noise import ZeroNoise
 from torch import Tensor
 
-from interlayer.classical.interpolation import fill
+from interlayer.classical.filling import fill
 from interlayer.classical.priors import split_rows
 from interlayer.errors import InputError
 
