@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: recover test lint clean
 
 recover: .venv/core.stamp
-	$(BIN)/interlayer recover sample:astronaut --task circulant:0.01 --method ilo --out recovered --seed 0
+	$(BIN)/interlayer recover sample:astronaut --task circulant:0.01 --out recovered --seed 0
 
 test: lint
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
