@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from deepinv.physics import Inpainting, LinearPhysics, Physics, PoissonNoise
+from deepinv.physics import (
+    Denoising,
+    GaussianNoise,
+    Inpainting,
+    LinearPhysics,
+    Physics,
+    PoissonNoise,
+)
 from deepinv.physics.noise import ZeroNoise
 from torch import Tensor
 
-from interlayer.classical import bicubic, interpolation, path
+from interlayer.classical import LAMBDAS, Classical, bicubic, bm3d, interpolation, path
 from interlayer.losses import fidelity_for, measurement_loss
 from interlayer.physics import BicubicDownsampling, BlockAverage, GaussianMatrix
 from interlayer.selection import Best, Split
 from interlayer.stacking import stacking_weights
 
 PRIORS = ("tv", "wavelet")
-LAMBDAS = tuple(2.0**-k for k in range(1, 12))
 DEVIATIONS = tuple(2.0**-k for k in range(1, 15, 2))
-ITERATIONS, LAST_ITERATIONS = 8, 16
+ITERATIONS, LAST_ITERATIONS = 10, 20
 PROJECTION_STEPS = 30
 
 
@@ -85,14 +91,16 @@ def refine(
     for x in estimates:
         best.offer(judge(x), x=x)
     found: list[tuple[Tensor, Callable[[], Tensor]]] = [(x, lambda x=x: x) for x in estimates]
-    picture = _picture(physics) if classical else None
+    picture, start, lambdas = _picture(physics, y) if classical else None, None, LAMBDAS
     if picture is not None:
         x = picture(physics, y, split.fit)
+        if _noiseless(physics):  # a clean picture is best kept, so λ rises from it
+            start, lambdas = x, LAMBDAS[::-1]
         best.offer(judge(x), x=x)
         found.append((x, lambda: picture(physics, y, everything)))
     for prior in PRIORS if classical else ():
         regularised = _Path(physics, y, split, prior)
-        for x in regularised.descend(LAMBDAS, judge):
+        for x in regularised.tried(lambdas, judge, start):
             best.offer(judge(x), x=x)
             yield (prior, best["x"])
         found.append((regularised.best["x"], regularised.from_everything))
@@ -103,7 +111,7 @@ def refine(
     )
     deviation = _Path(physics, y, split, "wavelet", centre=stacked)
     best.offer(judge(stacked), x=stacked)
-    for x in deviation.descend(DEVIATIONS, judge):
+    for x in deviation.tried(DEVIATIONS, judge, stacked):
         best.offer(judge(x), x=x)
         yield ("deviation", best["x"])
     parts = (w * again() for w, (_, again) in zip(weights, found, strict=True) if w.any())
@@ -128,8 +136,8 @@ class _Path:
         self.physics, self.y, self.split, self.prior = physics, y, split, prior
         self.centre, self.best = centre, Best()
 
-    def descend(
-        self, lambdas: Sequence[float], judge: Callable[[Tensor], Tensor]
+    def tried(
+        self, lambdas: Sequence[float], judge: Callable[[Tensor], Tensor], start: Tensor | None
     ) -> Iterator[Tensor]:
         """Estimates from the fitted measurements, one for each λ."""
         if self.centre is not None:
@@ -140,7 +148,7 @@ class _Path:
             self.split.fit,
             self.prior,
             lambdas,
-            self.centre,
+            start,
             centre=self.centre,
             steps=ITERATIONS,
         )
@@ -169,18 +177,24 @@ class _Path:
         return torch.where(lambda_.isinf(), start, next(again)[1])
 
 
-def _picture(physics: Physics) -> Callable[[Physics, Tensor, Tensor | None], Tensor] | None:
-    """The interpolation that suits the operator, if there is one."""
+def _noiseless(physics: Physics) -> bool:
+    return isinstance(physics.noise_model, ZeroNoise)
+
+
+def _picture(physics: Physics, y: Tensor) -> Classical | None:
+    """The quick classical method that suits the operator, if there is one."""
     if isinstance(physics, Inpainting):
         return interpolation
     if isinstance(physics, BicubicDownsampling | BlockAverage):
         return bicubic
+    if isinstance(physics, Denoising) and isinstance(physics.noise_model, GaussianNoise):
+        return bm3d if y.shape[1] == 3 and min(y.shape[-2:]) >= 32 else None
     return None
 
 
 def _consistent(physics: LinearPhysics, y: Tensor, x: Tensor) -> Tensor:
     """The nearest image that has the measurements, if they are free of noise; within [0, 1]."""
-    if not isinstance(physics.noise_model, ZeroNoise):
+    if not _noiseless(physics):
         return x.clamp(0, 1)
     return project_onto_measurements(physics, y, x).clamp(0, 1)
 
