@@ -351,3 +351,13 @@ def test_entries_are_immutable() -> None:
     with pytest.raises(AttributeError):
         hub.FACES.name = "other"  # type: ignore[misc]
     assert replace(hub.FACES, name="other").file.startswith("other-e5d10e2be7df")
+
+
+def test_the_fastest_number_type_is_tried_once_and_remembered(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("INTERLAYER_CACHE", str(tmp_path))
+    tried = iter([torch.bfloat16, torch.float32])
+    monkeypatch.setattr(hub, "fastest_precision", lambda device: next(tried))
+    assert hub.precision_here() == hub.precision_here() == torch.bfloat16
+    (remembered,) = tmp_path.iterdir()
+    remembered.write_text("float7")  # damaged: tried anew
+    assert hub.precision_here() == torch.float32

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import platform
 import shutil
 import sys
 import zipfile
@@ -20,7 +22,7 @@ from torch import Tensor
 
 from interlayer.checkpoints import FORMAT, load_generator
 from interlayer.errors import InputError
-from interlayer.files import alone_in, replacing, writable_folder
+from interlayer.files import alone_in, replacing, writable_folder, write_text
 from interlayer.generators.base import Generator, measure_statistics
 from interlayer.generators.dcgan import dcgan
 from interlayer.generators.mobilestylegan import MobileStyleGAN, tensors_from_ir
@@ -262,7 +264,7 @@ def load(
         device: where its weights go.
         label: the class to draw, for a file of class-conditional weights.
         precision: of large activations, ``torch.float32`` or ``torch.bfloat16``; by default what a
-            short trial finds to be fastest here (see `fastest_precision`).
+            short trial found to be fastest on this machine (see `precision_here`).
         note: called with one line about each thing done.
 
     Raises:
@@ -284,8 +286,38 @@ def load(
         generator = load_generator(name_or_file, label=label).to(device)
     else:
         raise InputError(_no_generator(name_or_file, weights))
-    generator.precision = precision or fastest_precision(device)
+    generator.precision = precision or precision_here(device)
     return generator
+
+
+def precision_here(device: str = "cpu") -> torch.dtype:
+    """`fastest_precision`, tried once on a machine and remembered in the cache.
+
+    Results of one seed differ between number types, so that a trial on a busy moment must not
+    change them from run to run.
+    """
+    machine = f"{device} {platform.machine()} {_processor()} torch {torch.__version__}"
+    known = cache_folder() / f"precision-{hashlib.sha256(machine.encode()).hexdigest()[:12]}.txt"
+    named = {str(dtype): dtype for dtype in (torch.float32, torch.bfloat16)}
+    text = known.read_text().strip() if known.is_file() else ""
+    if text in named:
+        return named[text]
+    fastest = fastest_precision(device)
+    try:
+        known.parent.mkdir(parents=True, exist_ok=True)
+        write_text(known, f"{fastest}\n")
+    except OSError:  # a cache that cannot be written only costs the trial
+        pass
+    return fastest
+
+
+def _processor() -> str:
+    """The processor's name and its instructions, where the system tells."""
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return platform.processor()
+    lines = info.read_text().splitlines()
+    return " ".join(dict.fromkeys(v for v in lines if v.startswith(("model name", "flags"))))
 
 
 def _no_generator(name_or_file: str | Path, weights: Weights | None) -> str:

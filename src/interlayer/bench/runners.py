@@ -75,7 +75,8 @@ def stream(
                     continue
                 failed_starts += 1
                 if failed_starts == ATTEMPTS:
-                    raise InputError(f"workers die while they start ({future.exception()})")
+                    reason = str(future.exception()).strip().splitlines()[-1:]
+                    raise InputError(f"workers die while they start: {''.join(reason)}")
                 starting[slot.start()] = slot
             for future in [each for each in running if each.done()]:
                 slot, batch = running.pop(future)
