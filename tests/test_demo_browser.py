@@ -6,8 +6,9 @@ import json
 import re
 import shlex
 import shutil
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium")
 expect = sync_api.expect
 
-PORT = 7893
 PATIENCE = 60_000  # milliseconds; a busy machine is slow
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 COUNT_LIVE = """() => {
@@ -62,12 +62,17 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def address(uploads: Path) -> Iterator[str]:
-    page, address = served(SlowToy())
+    page, address = served(SlowToy(), free_port())
     yield address
     page.close(verbose=False)
 
 
-def served(generator: ToyGenerator) -> tuple[Any, str]:
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+def served(generator: ToyGenerator, port: int) -> tuple[Any, str]:
     """The page and its address.
 
     Outside of an event loop gradio makes loops that nobody closes; playwright runs one in this
@@ -76,7 +81,7 @@ def served(generator: ToyGenerator) -> tuple[Any, str]:
 
     async def serve() -> tuple[Any, str]:
         page = build(generator)
-        return page, launch(page, port=PORT, open_browser=False, block=False)
+        return page, launch(page, port=port, open_browser=False, block=False)
 
     with ThreadPoolExecutor(1) as other:
         return other.submit(asyncio.run, serve()).result()
@@ -91,22 +96,29 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def tab(browser: Any, address: str) -> Iterator[Any]:
-    tab = opened(browser, address)
-    yield tab
-    tab.context.close()
+def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """Opens a visitor's tab; all are closed after the test."""
+    contexts = []
+
+    def opened(**settings: Any) -> Any:
+        contexts.append(browser.new_context(**{"viewport": DESKTOP} | settings))
+        tab = contexts[-1].new_page()
+        tab.set_default_timeout(PATIENCE)
+        tab.requested = []
+        tab.on("request", lambda request: tab.requested.append(request.url))
+        tab.goto(address)
+        tab.wait_for_selector("#recover")
+        tab.evaluate(COUNT_LIVE)
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()
 
 
-def opened(browser: Any, address: str, **settings: Any) -> Any:
-    """A visitor's tab, that fails the test on an error of the page."""
-    tab = browser.new_context(viewport=DESKTOP, **settings).new_page()
-    tab.set_default_timeout(PATIENCE)
-    tab.requested = []
-    tab.on("request", lambda request: tab.requested.append(request.url))
-    tab.goto(address)
-    tab.wait_for_selector("#recover")
-    tab.evaluate(COUNT_LIVE)
-    return tab
+@pytest.fixture
+def tab(visit: Callable[..., Any]) -> Any:
+    return visit()
 
 
 def choose(tab: Any, label: str, option: str) -> None:
@@ -196,8 +208,8 @@ def test_uploads_are_judged_and_not_kept(tab: Any, tmp_path: Path, uploads: Path
     assert [file for file in uploads.rglob("*") if file.is_file()] == []
 
 
-def test_two_tabs_are_apart_and_a_closed_one_frees_the_worker(browser: Any, address: str) -> None:
-    first, second = opened(browser, address), opened(browser, address)
+def test_two_tabs_are_apart_and_a_closed_one_frees_the_worker(visit: Callable[..., Any]) -> None:
+    first, second = visit(), visit()
     first.get_by_label("As good as it gets").check()
     first.click("#recover")
     first.wait_for_selector(".live")
@@ -210,11 +222,10 @@ def test_two_tabs_are_apart_and_a_closed_one_frees_the_worker(browser: Any, addr
     calls = SlowToy.calls
     time.sleep(0.3)
     assert SlowToy.calls == calls
-    second.context.close()
 
 
-def test_eight_visitors_at_once_all_get_theirs(browser: Any, address: str) -> None:
-    tabs = [opened(browser, address) for _ in range(8)]
+def test_eight_visitors_at_once_all_get_theirs(visit: Callable[..., Any]) -> None:
+    tabs = [visit() for _ in range(8)]
     for number, tab in enumerate(tabs):
         tab.get_by_label("Which face to draw").fill(str(number))
         tab.click("#draw")
@@ -224,17 +235,15 @@ def test_eight_visitors_at_once_all_get_theirs(browser: Any, address: str) -> No
     for tab in tabs:
         finished(tab)
         truths.append(tab.locator(".before.input").get_attribute("src"))
-        tab.context.close()
     assert len(set(truths)) == 8
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_nothing_serious_keeps_anyone_out(
-    browser: Any, address: str, viewport: dict[str, int], scheme: str
+    visit: Callable[..., Any], viewport: dict[str, int], scheme: str
 ) -> None:
-    tab = opened(browser, address, color_scheme=scheme)
-    tab.set_viewport_size(viewport)
+    tab = visit(viewport=viewport, color_scheme=scheme)
     choose(tab, "What happens to it", "Paint over")
     canvas = tab.locator("#painter canvas")
     expect(canvas).to_be_visible(timeout=PATIENCE)
@@ -254,7 +263,6 @@ def test_nothing_serious_keeps_anyone_out(
     assert width <= viewport["width"]
     columns = {round(tab.locator(s).bounding_box()["x"]) for s in ("#painter", "#recover")}
     assert len(columns) == (2 if viewport is DESKTOP else 1)
-    tab.context.close()
 
 
 def test_health_and_headers(address: str) -> None:
@@ -264,5 +272,6 @@ def test_health_and_headers(address: str) -> None:
 
 
 def test_a_taken_port_is_one_sentence(address: str) -> None:
+    port = int(address.rstrip("/").rpartition(":")[2])
     with pytest.raises(InputError, match="choose another, --port N"):
-        served(ToyGenerator())
+        served(ToyGenerator(), port)
