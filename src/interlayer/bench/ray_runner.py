@@ -67,7 +67,7 @@ def ray_slots(
         InputError: if Ray is not installed or there is no cluster at the address.
     """
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InputError("Ray is not installed; run pip install interlayer[distributed]") from None
     quiet: dict[str, Any] = {"include_dashboard": False, "logging_level": "ERROR"}
