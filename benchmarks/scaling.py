@@ -39,9 +39,7 @@ def main() -> None:
     variants += [("circulant:0.01", layer, 1) for layer in (2, 4, 6, 8)]
     variants += [(task, 0, 1) for task in ("inpaint:0.01", "circulant:0.5", "superres:16")]
     found = {}
-    print(
-        "| task | layer | batch | of one image's step at layer 0 | per image |\n|---|---|---|---|---|"
-    )
+    print("| task | layer | batch | of one image at layer 0 | per image |\n|---|---|---|---|---|")
     for variant in variants:
         first, second = run(generator, *base), run(generator, *variant)
         next(first), next(second)
