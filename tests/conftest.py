@@ -1,5 +1,7 @@
 """Fixtures that several test files share."""
 
+import gc
+import warnings
 from pathlib import Path
 
 import pytest
@@ -21,3 +23,13 @@ def faces_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wheel = wheels.download(hub.FACES.source, tmp_path_factory.mktemp("wheel"))
     wheels.verify(hub.FACES.source, wheel)
     return wheel
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sockets_that_gradio_forgets(request: pytest.FixtureRequest):
+    """They are collected here, lest their warning fail whatever test runs next."""
+    yield
+    if "demo" in request.node.name:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()

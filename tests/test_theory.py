@@ -47,7 +47,7 @@ def rng(seed: int = 0) -> torch.Generator:
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "theory.py"
+    path = Path(__file__).parents[1] / "examples" / "theory_figures.py"
     spec = importlib.util.spec_from_file_location("bench_theory", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
