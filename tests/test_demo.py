@@ -57,12 +57,12 @@ def test_choices_are_pairs_of_words_and_name() -> None:
         task_of("my_operator.py:make_physics", 1, 16)
 
 
-@pytest.mark.parametrize("damage", ["circulant", PAINT])
+@pytest.mark.parametrize(("damage", "samples"), [("circulant", 1), ("circulant", 2), (PAINT, 1)])
 @pytest.mark.parametrize("again", ["command", "python"])
 def test_what_repeats_a_run_repeats_it(
-    damage: str, again: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    damage: str, samples: int, again: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcome = outcome_of(job_of(damage))
+    outcome = outcome_of(job_of(damage, samples=samples))
     for name, content in outcome.files.items():
         (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(hub, "load", lambda *args, **kwargs: TOY)
@@ -82,10 +82,19 @@ def test_what_repeats_a_run_repeats_it(
 def test_a_run_gives_updates_and_every_file_there_is_a_link_for() -> None:
     first, *_, last = run(job_of(PAINT), TOY, "toy")
     assert isinstance(first, Update) and isinstance(last, Outcome)
-    assert set(last.files) == set(view.DOWNLOADS)
+    assert set(last.files) == set(view.DOWNLOADS) - {"std.png"}
     assert json.loads(last.files["result.json"]) == last.result
     for name in last.files:
         assert f'download="{name}"' in view.downloads(last)
+
+
+def test_several_solutions_are_shown_with_their_spread() -> None:
+    outcome = outcome_of(job_of(PAINT, samples=2))
+    assert {"sample1.png", "sample2.png", "std.png"} <= set(outcome.files)
+    shown = view.compared(outcome)
+    assert "Solution 2" in shown and "uncertainty map" in shown
+    assert 'download="std.png"' in view.downloads(outcome)
+    assert "uncertainty map" not in view.compared(outcome_of(job_of(PAINT)))
 
 
 @pytest.mark.parametrize("limit", [{"stopped": lambda: True}, {"max_seconds": 0}])
@@ -164,7 +173,7 @@ def test_a_failure_is_one_sentence(
 
     monkeypatch.setattr("interlayer.demo.handlers.run", failing)
     handlers = Handlers(TOY, "toy", 60)
-    arguments = (pictures.drawn(TOY, 0), [], "inpaint", 30, "ilo", "draft", 0)
+    arguments = (pictures.drawn(TOY, 0), [], "inpaint", 30, "ilo", "draft", 0, 1)
     (panels,) = handlers.recover(*arguments, request_of("tab"))
     assert says in panels[0] and hides not in panels[0]
     assert handlers.running == {}
@@ -172,7 +181,7 @@ def test_a_failure_is_one_sentence(
 
 def test_stopping_one_visitor_leaves_the_others(request_of: Callable) -> None:
     handlers = Handlers(TOY, "toy", 60)
-    arguments = (pictures.drawn(TOY, 0), [], "inpaint", 30, "ilo", "draft", 0)
+    arguments = (pictures.drawn(TOY, 0), [], "inpaint", 30, "ilo", "draft", 0, 1)
     runs = [handlers.recover(*arguments, request_of(tab)) for tab in ("a", "b")]
     for panels in runs:
         next(panels)

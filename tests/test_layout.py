@@ -15,7 +15,7 @@ ORDER: Sequence[str] = """
     generators.sequential generators.dcgan generators.toy generators
     unpickling torchfile openvino_ir foreign checkpoints wheels hub
     perceptual classifiers losses projections schedules memory optimiser methods search selection
-    stacking classical refine objective solve reconstruct uncertainty imagine theory
+    stacking classical refine objective solve uncertainty reconstruct imagine theory
     recovery sequence interlayer console recover_command bench demo cli __main__
 """.split()
 

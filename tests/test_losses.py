@@ -236,6 +236,17 @@ def test_geodesic_cross_of_opposite_codes_is_pi_squared():
     assert geodesic_cross(torch.ones(2, 100, 1, 1)).tolist() == [0, 0]
 
 
+def test_geodesic_cross_has_the_same_gradient_every_time_on_several_threads():
+    codes = torch.randn(1, 23, 512, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)
+        gradients = [torch.autograd.grad(geodesic_cross(codes).sum(), codes)[0] for _ in range(20)]
+    finally:
+        torch.set_num_threads(threads)
+    assert all(gradient.equal(gradients[0]) for gradient in gradients)
+
+
 def test_geodesic_cross_has_finite_gradients_at_coinciding_codes():
     codes = torch.ones(1, 3, 4, requires_grad=True)
     geodesic_cross(codes).sum().backward()

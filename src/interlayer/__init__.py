@@ -36,7 +36,7 @@ from interlayer.refine import refine
 from interlayer.sequence import Film, recover_sequence
 from interlayer.solve import Solution, StageRecord, State, as_reconstructor, iterate, solve
 from interlayer.tasks import TASKS, make_physics
-from interlayer.uncertainty import Samples, sample
+from interlayer.uncertainty import coverage, sample
 from interlayer.video import read_frames, write_video
 
 __version__ = version("interlayer")
@@ -62,7 +62,6 @@ __all__ = [
     "MobileStyleGAN",
     "PartialCirculant",
     "PerceptualLoss",
-    "Samples",
     "Sequential",
     "Solution",
     "Stage",
@@ -76,6 +75,7 @@ __all__ = [
     "auto",
     "class_probability",
     "convert",
+    "coverage",
     "csgm",
     "fidelity_for",
     "find_faces",

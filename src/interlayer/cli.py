@@ -14,7 +14,6 @@ from torch import Tensor
 import interlayer
 from interlayer import checkpoints, hub
 from interlayer.bench.cli import app as bench
-from interlayer.classical import CLASSICAL
 from interlayer.classifiers import load_classifier
 from interlayer.console import INTERRUPTED, progress_bar, say, watched
 from interlayer.demo import MAX_SECONDS, PORT
@@ -213,8 +212,6 @@ def recover(
         raise InputError(
             "--align, --keep-known, --loss and --samples are for photos, not for a --sequence"
         )
-    if samples > 1 and (method in CLASSICAL or loss != "auto"):
-        raise InputError("--samples needs a method with a generator, and no --loss")
     writable_folder(out)
     stored = load_measurements(measurements) if measurements else None
     model = hub.load(generator, label=label, note=say)

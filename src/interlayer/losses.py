@@ -299,11 +299,13 @@ def geodesic_cross(z: Tensor) -> Tensor:
     """
     if z.ndim != 3:
         return z.new_zeros(z.shape[0])
-    first, second = torch.triu_indices(z.shape[1], z.shape[1], offset=1, device=z.device)
-    if first.numel() == 0:
+    pairs = z.shape[1] * (z.shape[1] - 1) / 2
+    if pairs == 0:
         return z.new_zeros(z.shape[0])
     unit = torch.nn.functional.normalize(z, dim=-1)
     tiny = torch.finfo(z.dtype).tiny
-    apart = ((unit[:, first] - unit[:, second]).square().sum(-1) + tiny).sqrt()
-    along = ((unit[:, first] + unit[:, second]).square().sum(-1) + tiny).sqrt()
-    return (2 * torch.atan2(apart, along)).square().mean(1)
+    # All pairs rather than chosen rows, whose gradients several threads add up in any order.
+    first, second = unit[:, :, None], unit[:, None]
+    apart = ((first - second).square().sum(-1) + tiny).sqrt()
+    along = ((first + second).square().sum(-1) + tiny).sqrt()
+    return (2 * torch.atan2(apart, along)).square().triu(1).sum((1, 2)) / pairs

@@ -17,6 +17,7 @@ from interlayer.losses import l1_loss, measurement_loss
 from interlayer.methods import METHODS, Method, Stage
 from interlayer.objective import Fidelity
 from interlayer.solve import Solution, StageRecord, State, iterate
+from interlayer.uncertainty import sample
 
 QUALITIES: Mapping[str, float] = {"draft": 0.35, "normal": 1.0, "best": 3.0}
 """Shares of a method's own number of steps."""
@@ -55,6 +56,7 @@ def reconstruct(
     seed: int | Sequence[int] = 0,
     holdout: float = 0.1,
     fidelity: Fidelity | None = None,
+    samples: int = 1,
 ) -> Iterator[State]:
     """Run a method by its name, with a generator or a classical one without.
 
@@ -69,9 +71,11 @@ def reconstruct(
         seed: of everything random.
         holdout: fraction of the measurements that judge.
         fidelity: the measurement error.
+        samples: how many solutions to find, see `sample`; their mean is the estimate.
 
     Raises:
-        InputError: if the method or the quality is unknown, or the method does not fit.
+        InputError: if the method or the quality is unknown, the method does not fit, or there
+            cannot be several samples: of a classical method, or of several images.
 
     >>> from interlayer import ToyGenerator, make_physics
     >>> G = ToyGenerator()
@@ -80,6 +84,8 @@ def reconstruct(
     >>> [state.label for state in reconstruct(physics, y, G, "interpolation")]
     ['interpolation']
     """
+    if samples > 1 and (method in CLASSICAL or len(y) > 1 or not isinstance(seed, int)):
+        raise InputError("several samples need a method with a generator, one image and one seed")
     if method in CLASSICAL:
         return _classical(physics, y, generator, method)
     if method not in METHODS:
@@ -88,6 +94,11 @@ def reconstruct(
     if method == "robust":
         fidelity = fidelity or _absolute_error
         stages = stages if _is_picture(y) else without_perceptual(stages)
+    if samples > 1:
+        assert isinstance(seed, int)
+        return sample(
+            physics, y, generator, stages, samples, seed=seed, holdout=holdout, fidelity=fidelity
+        )
     return iterate(physics, y, generator, stages, seed=seed, holdout=holdout, fidelity=fidelity)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,13 +19,12 @@ from interlayer.console import INTERRUPTED, progress_bar, say, watched
 from interlayer.generators import Generator
 from interlayer.images import read_image, write_image
 from interlayer.losses import LOSSES
-from interlayer.reconstruct import plan, reconstruct
-from interlayer.recovery import Measurements, measure, report, write_results, write_samples
+from interlayer.reconstruct import reconstruct
+from interlayer.recovery import Measurements, measure, report, write_results
 from interlayer.recovery import keep_known as put_back
 from interlayer.samples import sample_photo
 from interlayer.sequence import Film, recover_sequence
 from interlayer.solve import Solution, State
-from interlayer.uncertainty import Samples, sample
 from interlayer.video import Frames, write_video
 
 SAMPLE = "sample:"
@@ -64,7 +63,10 @@ def recover_one(job: Job, model: Generator, stored: Measurements | None) -> None
         put_back(stored.y, stored.y, physics)  # refuses before the work, not after it
     solution, frames, interrupted = run_with_bar(job, stored.y, physics, model)
     if job.keep_known:
-        solution = replace(solution, x_hat=put_back(solution.x_hat, stored.y, physics))
+        kept, several = put_back(solution.x_hat, stored.y, physics), solution.samples
+        if several is not None:
+            several = put_back(several, stored.y, physics)
+        solution = replace(solution, x_hat=kept, samples=several)
     result = {
         "task": stored.task,
         "method": job.method,
@@ -73,6 +75,7 @@ def recover_one(job: Job, model: Generator, stored: Measurements | None) -> None
         "precision": str(model.precision).removeprefix("torch."),
         "holdout": job.holdout,
         "loss": job.loss,
+        "samples": job.samples,
         "square": None if square is None else [[c.real, c.imag] for c in square.corners],
         **report(solution, x, interrupted),
     }
@@ -114,8 +117,6 @@ def run_with_bar(
     job: Job, y: Tensor, physics: Physics, model: Generator
 ) -> tuple[Solution, list[Tensor], bool]:
     """Run the method on a problem; see `watched`."""
-    if job.samples > 1:
-        return run_samples(job, y, physics, model)
     fidelity = None
     if job.loss != "auto":
         loss = LOSSES[job.loss](physics)
@@ -130,28 +131,9 @@ def run_with_bar(
         seed=job.seed,
         holdout=job.holdout,
         fidelity=fidelity,
+        samples=job.samples,
     )
     return watched(states)
-
-
-def run_samples(
-    job: Job, y: Tensor, physics: Physics, model: Generator
-) -> tuple[Solution, list[Tensor], bool]:
-    """The mean of several solutions, which are written with their spread."""
-    stages = plan(job.method, job.quality, job.steps).within(model.num_layers)
-    steps = sample(physics, y, model, stages, job.samples, seed=job.seed, holdout=job.holdout)
-    found: list[Samples] = []
-
-    def states() -> Iterator[State]:
-        for state, samples in steps:
-            found.extend([samples] if samples else [])
-            yield state
-
-    solution, frames, interrupted = watched(states())
-    if not found or len(found[-1].x) < 2:
-        return solution, frames, interrupted
-    write_samples(job.folder, found[-1])
-    return replace(solution, x_hat=found[-1].mean), frames, interrupted
 
 
 def open_photo(job: Job, size: int) -> tuple[Tensor, Tensor | None, Square | None]:

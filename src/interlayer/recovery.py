@@ -24,7 +24,6 @@ from interlayer.images import contact_sheet, write_gif, write_image
 from interlayer.perceptual import MIN_SIZE, lpips
 from interlayer.solve import Solution
 from interlayer.tasks import make_physics, masks_of, runs_code
-from interlayer.uncertainty import Samples
 
 GIF_FRAMES = 48
 GIF_SIZE = 256
@@ -228,12 +227,15 @@ def write_results(
     write_gif(folder / "progress.gif", [*frames, solution.x_hat], size=GIF_SIZE)
     measurements.save(folder / "measurements.pt")
     write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
+    if solution.samples is not None:
+        write_samples(folder, solution)
 
 
-def write_samples(folder: Path, samples: Samples) -> None:
+def write_samples(folder: Path, solution: Solution) -> None:
     """Write each sample, and their standard deviation with white for its largest value."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, x in enumerate(samples.x, start=1):
+    assert solution.samples is not None
+    for number, x in enumerate(solution.samples, start=1):
         write_image(folder / f"sample{number}.png", x[None])
-    std = samples.std.mean(1, keepdim=True)
-    write_image(folder / "std.png", (std / std.max().clamp_min(1e-12)).expand(-1, 3, -1, -1))
+    if solution.std is not None:
+        std = solution.std.mean(1, keepdim=True)
+        write_image(folder / "std.png", (std / std.max().clamp_min(1e-12)).expand(-1, 3, -1, -1))

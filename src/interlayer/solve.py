@@ -70,6 +70,8 @@ class Solution:
         stages: one record per stage, the last one cut short if the run was.
         seconds: wall-clock time.
         seeds: one per image.
+        samples: where several solutions of one image were asked for, these, (N, 3, H, W); then
+            ``x_hat`` is their mean and the rest tells of the last one.
     """
 
     x_hat: Tensor
@@ -81,6 +83,14 @@ class Solution:
     stages: tuple[StageRecord, ...]
     seconds: float
     seeds: tuple[int, ...]
+    samples: Tensor | None = None
+
+    @property
+    def std(self) -> Tensor | None:
+        """Standard deviation (1, 3, H, W) of the samples, ``None`` where there are not two."""
+        if self.samples is None or len(self.samples) < 2:
+            return None
+        return self.samples.std(0, keepdim=True)
 
     @classmethod
     def at(

@@ -74,6 +74,7 @@ class Handlers:
         method: str,
         quality: str,
         seed: float,
+        samples: float,
         request: gr.Request,
     ) -> Iterator[Outputs]:
         """Status, picture, downloads and the stop button at every step of a run."""
@@ -84,7 +85,7 @@ class Handlers:
         try:
             painted = {MASK_FILE: pictures.painted_mask(strokes, size)} if damage == PAINT else {}
             task = task_of(damage, level, size)
-            job = Job(picture, task, method, quality, int(seed or 0), painted)
+            job = Job(picture, task, method, quality, int(seed or 0), int(samples), painted)
             steps = run(
                 job, self.generator, self.name, stopped=event.is_set, max_seconds=self.max_seconds
             )

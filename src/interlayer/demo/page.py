@@ -15,7 +15,7 @@ from interlayer.generators import Generator
 
 HERE = Path(__file__).parent
 FIRST_DAMAGE, FIRST_QUALITY = "inpaint", "draft"
-MOST_WAITING = 20
+MOST_WAITING, MOST_SAMPLES = 20, 6
 # Every minute, uploads that nobody came to read, because their tab was closed, are removed.
 UPLOADS_LIVE = (60, 600)
 INTRODUCTION = """
@@ -35,6 +35,7 @@ class Chosen(NamedTuple):
     method: Component
     quality: Component
     seed: Component
+    samples: Component
 
 
 def build(
@@ -55,9 +56,9 @@ def build(
             with gr.Column(min_width=320):
                 picture, painter = _picture(handlers)
                 damage, level = _damage(handlers, painter)
-                method, quality, seed = _effort()
+                method, quality, seed, samples = _effort()
             with gr.Column(min_width=320):
-                chosen = Chosen(picture, painter, damage, level, method, quality, seed)
+                chosen = Chosen(picture, painter, damage, level, method, quality, seed, samples)
                 _result(handlers, chosen)
         page.unload(handlers.stop)
     return page.queue(max_size=MOST_WAITING)
@@ -102,14 +103,21 @@ def _damage(handlers: Handlers, painter: gr.HTML) -> tuple[gr.Dropdown, gr.Slide
     return damage, level
 
 
-def _effort() -> tuple[gr.Dropdown, gr.Radio, gr.Number]:
+def _effort() -> tuple[gr.Dropdown, gr.Radio, gr.Number, gr.Slider]:
     """How to recover it."""
     gr.HTML("<h2>3. The recovery</h2>")
     quality = gr.Radio(qualities(), value=FIRST_QUALITY, label="How long to work (quality)")
     with gr.Accordion("More choices", open=False):
         method = gr.Dropdown(methods(), value=methods()[0][1], label="How to search (method)")
+        samples = gr.Slider(
+            1,
+            MOST_SAMPLES,
+            value=1,
+            step=1,
+            label="How many solutions to find; several show what is uncertain (samples)",
+        )
         seed = gr.Number(0, label="Number of the run (seed)", precision=0, minimum=0)
-    return method, quality, seed
+    return method, quality, seed, samples
 
 
 def _result(handlers: Handlers, chosen: Chosen) -> None:

@@ -37,6 +37,7 @@ class Job:
         method: as `reconstruct` knows it.
         quality: likewise.
         seed: of everything random.
+        samples: how many solutions to find; their mean is the estimate.
         masks: as `make_physics` takes them.
     """
 
@@ -45,6 +46,7 @@ class Job:
     method: str
     quality: str
     seed: int
+    samples: int = 1
     masks: dict[str, Tensor] = field(default_factory=dict)
 
     @property
@@ -108,6 +110,7 @@ def run(
         quality=job.quality,
         seed=job.seed,
         holdout=HOLDOUT,
+        samples=job.samples,
     )
     started, shown, frames = time.monotonic(), float("-inf"), list[Tensor]()
     state, interrupted = None, False
@@ -136,12 +139,14 @@ def command(job: Job, name: str) -> str:
     """The command line that repeats a job, beside its ``input.png`` and ``mask.png``."""
     words = ["interlayer", "recover", "input.png", "--task", job.task, "--method", job.method]
     words += ["--quality", job.quality, "--seed", str(job.seed)]
+    words += ["--samples", str(job.samples)] if job.samples > 1 else []
     return shlex.join([*words, "--generator", name, "--out", "repeated"])
 
 
 def python(job: Job, name: str) -> str:
     """Ten lines of Python that repeat a job, beside its ``input.png`` and ``mask.png``."""
     settings = f"{job.method!r}, quality={job.quality!r}, seed={job.seed}"
+    settings += f", samples={job.samples}" if job.samples > 1 else ""
     return f"""\
 import interlayer as il
 from interlayer.reconstruct import reconstruct
@@ -169,6 +174,7 @@ def _described(job: Job, generator: Generator, name: str) -> dict[str, Any]:
         "method": job.method,
         "quality": job.quality,
         "seed": job.seed,
+        "samples": job.samples,
         "generator": name,
         "precision": str(generator.precision).removeprefix("torch."),
         "holdout": HOLDOUT,

@@ -23,6 +23,7 @@ DOWNLOADS = {
     "input.png": "Picture before",
     "mask.png": "Painted mask",
     "comparison.png": "All side by side",
+    "std.png": "What is uncertain (standard deviation)",
     "progress.gif": "How it came about (GIF)",
     "result.json": "All figures (JSON)",
     "repeat.sh": "Command line that repeats it",
@@ -79,10 +80,7 @@ def compared(outcome: Outcome, ending: str = "") -> str:
         ending: why it ended early; empty if it did not.
     """
     title = f"The best so far ({escape(ending)})" if ending else "Recovered"
-    urls = {
-        name: picture_url(Image.open(io.BytesIO(outcome.files[f"{name}.png"])).convert("RGB"))
-        for name in ("measured", "input", "recovered")
-    }
+    urls = {name: _url(outcome, f"{name}.png") for name in ("measured", "input", "recovered")}
     figures = outcome.result
     return f"""
 <div class="compare" data-before="measured">
@@ -104,7 +102,31 @@ def compared(outcome: Outcome, ending: str = "") -> str:
     <dt>Structure (SSIM, 1 is equal)</dt><dd>{figures["ssim"]:.3f}</dd>
     <dt>Time</dt><dd>{figures["seconds"]:.0f} s, {figures["steps"]} steps</dd>
   </dl>
+  {_several(outcome)}
 </div>"""
+
+
+def _several(outcome: Outcome) -> str:
+    """The samples whose mean the result is, and how far they differ."""
+    if "std.png" not in outcome.files:
+        return ""
+    names = [name for name in outcome.files if name.startswith("sample")]
+    pictures = [(_url(outcome, name), f"Solution {i}") for i, name in enumerate(names, start=1)]
+    pictures.insert(0, (_url(outcome, "std.png"), "Where they differ (uncertainty map)"))
+    figures = "".join(
+        f'<figure><img src="{url}" alt=""><figcaption>{words}</figcaption></figure>'
+        for url, words in pictures
+    )
+    return f"""
+  <h3>Several solutions</h3>
+  <p>All fit what was measured; the result is their mean. The brighter, the less was measured
+  there.</p>
+  <div class="several">{figures}</div>"""
+
+
+def _url(outcome: Outcome, name: str) -> str:
+    """A picture among the files, as a URL that holds it."""
+    return picture_url(Image.open(io.BytesIO(outcome.files[name])).convert("RGB"))
 
 
 def downloads(outcome: Outcome) -> str:
