@@ -269,14 +269,14 @@ def ilo_mse_lpips(steps: int = DEFAULT_STEPS) -> Method:
     """`ilo` with a perceptual loss and a stronger prior, for large missing regions.
 
     What fills a hole is judged by no measurement, so that the fit of what surrounds it must not
-    cost plausibility: two thirds of the steps stay in the latent space, where squared error and
-    perceptual distance are weighed as in the paper's figure 1 and the prior is ten times that of
-    `ilo`.
+    cost plausibility: more than half of the steps are for one code that all style inputs share,
+    with squared error and perceptual distance weighed as in the paper's figure 1, and the prior is
+    ten times that of `ilo`.
     """
-    losses = Losses(perceptual=0.3, geocross=5e-2, latent=3e-3)
-    latent = Stage(0, 8, lr=0.15, losses=losses)
+    latent = Losses(perceptual=0.3, latent=3e-3)
+    first = Stage(0, 6, lr=0.2, tied=True, losses=latent)
     later = [Stage(p, 1, 0.05, 0.05, losses=Losses(geocross=0.1)) for p in (2, 3, 4, 5)]
-    return Method("ilo-mse-lpips", (latent, *later)).scaled(steps)
+    return Method("ilo-mse-lpips", (first, *later)).scaled(steps)
 
 
 METHODS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
 from deepinv.physics import (
     Denoising,
@@ -14,9 +15,10 @@ from deepinv.physics import (
     PoissonNoise,
 )
 from deepinv.physics.noise import ZeroNoise
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from interlayer.classical import LAMBDAS, Classical, bicubic, bm3d, interpolation, path
+from interlayer.classical import LAMBDAS, Classical, bicubic, bm3d, fill, interpolation, path
 from interlayer.losses import fidelity_for, measurement_loss
 from interlayer.physics import BicubicDownsampling, BlockAverage, GaussianMatrix
 from interlayer.selection import Best, Split
@@ -59,9 +61,12 @@ def refine(
     r"""Go on from a generator's estimates in the image itself.
 
     1. Classical estimates of the same measurements: an interpolation where there are pixels,
-       total variation, wavelets (see `interlayer.classical.path`).
+       total variation, wavelets (see `interlayer.classical.path`); and where there are pixels the
+       generator's estimate plus the interpolation of what it misses there, as kriging with an
+       external drift does: the detail of the one with the smooth parts of the other.
     2. The convex combination of all estimates that best predicts the held-out measurements
-       (`stacking_weights`).
+       (`stacking_weights`). Farther from known pixels than any that judges, as in a hole, they
+       say nothing: there it is the generator's estimate, joined smoothly to what is around.
     3. A sparse deviation from it, ``argmin_x ||A x - y||² / (2 ||A||²) + λ ||W (x - c)||_1``.
     4. With every λ and weight so chosen, the same from all measurements; where these are free of
        noise, at last the orthogonal projection onto ``{x : A x = y}``, a set that holds the
@@ -81,9 +86,14 @@ def refine(
     Reference: Dhar, Grover, Ermon, Modeling Sparse Deviations, arXiv 1807.01442, for step 3.
     """
     best, everything = Best(), split.fit + split.held
+    judged = _judged_pixels(physics, split)
 
     def judge(x: Tensor) -> Tensor:
         return measurement_loss(physics.A(x), y, split.held)
+
+    def offer(x: Tensor) -> None:
+        if judged is None:  # a hole is the generator's
+            best.offer(judge(x), x=x)
 
     if not split.held.any():
         yield ("projection", _consistent(physics, y, estimates[-1]))
@@ -96,26 +106,29 @@ def refine(
         x = picture(physics, y, split.fit)
         if _noiseless(physics):  # a clean picture is best kept, so λ rises from it
             start, lambdas = x, LAMBDAS[::-1]
-        best.offer(judge(x), x=x)
+        offer(x)
         found.append((x, lambda: picture(physics, y, everything)))
+    if classical and isinstance(physics, Inpainting):
+        x = _corrected(physics, y, split.fit, estimates[-1])
+        offer(x)
+        found.append((x, lambda: _corrected(physics, y, everything, estimates[-1])))
     for prior in PRIORS if classical else ():
         regularised = _Path(physics, y, split, prior)
         for x in regularised.tried(lambdas, judge, start):
-            best.offer(judge(x), x=x)
+            offer(x)
             yield (prior, best["x"])
         found.append((regularised.best["x"], regularised.from_everything))
     predicted = torch.stack([physics.A(x) for x, _ in found])
     weights = stacking_weights(predicted, y, split.held)[..., None, None, None]
-    stacked = sum(
-        (w * x for w, (x, _) in zip(weights, found, strict=True)), torch.zeros_like(estimates[0])
-    )
+    parts = (w * x for w, (x, _) in zip(weights, found, strict=True))
+    stacked = _continued(sum(parts, torch.zeros_like(estimates[0])), estimates[-1], judged)
     deviation = _Path(physics, y, split, "wavelet", centre=stacked)
     best.offer(judge(stacked), x=stacked)
     for x in deviation.tried(DEVIATIONS, judge, stacked):
         best.offer(judge(x), x=x)
         yield ("deviation", best["x"])
     parts = (w * again() for w, (_, again) in zip(weights, found, strict=True) if w.any())
-    everywhere = sum(parts, torch.zeros_like(estimates[0]))
+    everywhere = _continued(sum(parts, torch.zeros_like(estimates[0])), estimates[-1], judged)
     yield ("all data", _consistent(physics, y, deviation.from_everything(everywhere)))
 
 
@@ -190,6 +203,32 @@ def _picture(physics: Physics, y: Tensor) -> Classical | None:
     if isinstance(physics, Denoising) and isinstance(physics.noise_model, GaussianNoise):
         return bm3d if y.shape[1] == 3 and min(y.shape[-2:]) >= 32 else None
     return None
+
+
+def _corrected(physics: Inpainting, y: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+    """An estimate plus the interpolation of its error at the known pixels that may be used."""
+    known = (physics.get_buffer("mask") > 0) & (weight > 0)
+    return (x + fill(y - x, known)).clamp(0, 1)
+
+
+def _judged_pixels(physics: Physics, split: Split) -> Tensor | None:
+    """Where pixels are as near to known ones as some held-out pixel is (B, 1, H, W).
+
+    ``None`` where every pixel is, or the measurements are no pixels.
+    """
+    if not isinstance(physics, Inpainting):
+        return None
+    fitted = (split.fit > 0).cpu().numpy()
+    distance = np.stack([[distance_transform_edt(~row[0])] for row in fitted])
+    held = split.held.cpu().numpy() > 0
+    farthest = np.where(held, distance, 0).max((1, 2, 3), keepdims=True)
+    judged = torch.from_numpy(distance <= farthest).to(split.fit.device)
+    return None if judged.all() else judged
+
+
+def _continued(stacked: Tensor, x: Tensor, judged: Tensor | None) -> Tensor:
+    """An estimate where it is judged; elsewhere x, plus the interpolation of their difference."""
+    return stacked if judged is None else x + fill(stacked - x, judged)
 
 
 def _consistent(physics: LinearPhysics, y: Tensor, x: Tensor) -> Tensor:
