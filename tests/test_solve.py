@@ -29,6 +29,8 @@ from interlayer import (
     pulse,
     solve,
 )
+from interlayer.generators import LayerState
+from interlayer.search import SearchSpace
 
 G = ToyGenerator(32)
 SIZE = (3, 32, 32)
@@ -127,6 +129,19 @@ def test_pulse_stays_on_the_sphere_and_starts_from_the_seed():
     torch.testing.assert_close(solution.z.norm(dim=-1), torch.full((2, 4), 8**0.5))
     other = solve(physics, y, G, pulse(20), seed=1)
     assert not torch.equal(solution.x_hat, other.x_hat)
+
+
+def test_a_tied_stage_searches_one_code_for_all_style_inputs():
+    _, physics, y = problem()
+    stage = Stage(0, 30, lr=0.1, tied=True)
+    z = solve(physics, y, G, Method("tied", (stage,))).z
+    assert z.equal(z[:, :1].expand_as(z)) and z.any()
+    tied, free = (
+        SearchSpace(G, s, z, G.start(z).noise, LayerState()) for s in (stage, Stage(0, 30))
+    )
+    (one,) = torch.autograd.grad(tied.image().square().sum(), [tied.z])
+    (each,) = torch.autograd.grad(free.image().square().sum(), [free.z])
+    torch.testing.assert_close(one, each.mean(1, keepdim=True).expand_as(each))
 
 
 def test_optimised_noise_maps_fit_the_measurements_better():

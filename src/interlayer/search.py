@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from interlayer.generators import Generator, LayerState
-from interlayer.generators.styles import StyleGenerator
 from interlayer.methods import Stage
 from interlayer.projections import project_l1_ball, project_sphere
 
@@ -64,11 +63,20 @@ class SearchSpace:
 
     def state(self) -> LayerState:
         """The state before the stage's layer at the current variables."""
-        state = self.generator.start(self.z, self.noise)
+        state = self.generator.start(self._codes(), self.noise)
         if self.u is None:
             return state
         assert self.centre.h is not None
         return replace(state, h=self.centre.h + self.std * self.u, rgb=self.centre.rgb)
+
+    def _codes(self) -> Tensor:
+        """The latent code, the same for all style inputs where the stage says so.
+
+        Every style input then has the gradient of the one code, so that Adam moves them alike.
+        """
+        if not self.stage.tied or self.z.ndim != 3:
+            return self.z
+        return self.z.mean(1, keepdim=True).expand_as(self.z)
 
     def image(self) -> Tensor:
         """The generator's image (B, 3, H, W) at the current variables, not clipped."""
@@ -79,8 +87,7 @@ class SearchSpace:
     @torch.no_grad()
     def project(self) -> None:
         """Bring the variables back to the nearest point of the set."""
-        if self.stage.tied and isinstance(self.generator, StyleGenerator):
-            self.z.copy_(self.z.mean(1, keepdim=True).expand_as(self.z))
+        self.z.copy_(self._codes())
         if self.stage.sphere:
             self.z.copy_(project_sphere(self.z))
         if self.u is not None and self.stage.radius is not None:
