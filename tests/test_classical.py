@@ -17,6 +17,7 @@ from interlayer.classical import (
     dip,
     fill,
     interpolation,
+    membrane,
     noise_level,
     path,
     refined,
@@ -260,3 +261,16 @@ def test_dip_learns_the_picture_and_repeats_itself() -> None:
     assert error(x_hat, x) < 0.3 * x.var().item()
     assert torch.equal(x_hat, dip(physics, y, steps=60))
     assert not torch.equal(x_hat, dip(physics, y, steps=60, seed=1))
+
+
+def test_a_membrane_keeps_what_is_known_and_stays_between_its_values():
+    rng = torch.Generator().manual_seed(0)
+    values = torch.rand(2, 3, 20, 13, generator=rng)
+    known = torch.rand(2, 1, 20, 13, generator=rng) < 0.1
+    whole = membrane(values, known)
+    assert torch.where(known, whole - values, 0).abs().max() == 0
+    for image, mask, filled in zip(values, known, whole, strict=True):
+        inside = image[:, mask[0]]
+        assert (filled.amax((1, 2)) <= inside.amax(1) + 1e-6).all()
+        assert (filled.amin((1, 2)) >= inside.amin(1) - 1e-6).all()
+    assert membrane(torch.full_like(values, 0.3), known).sub(0.3).abs().max() < 1e-6

@@ -274,7 +274,7 @@ def ilo_mse_lpips(steps: int = DEFAULT_STEPS) -> Method:
     ten times that of `ilo`.
     """
     latent = Losses(perceptual=0.3, latent=3e-3)
-    first = Stage(0, 6, lr=0.2, tied=True, losses=latent)
+    first = Stage(0, 6, lr=0.05, tied=True, losses=latent)
     later = [Stage(p, 1, 0.05, 0.05, losses=Losses(geocross=0.1)) for p in (2, 3, 4, 5)]
     return Method("ilo-mse-lpips", (first, *later)).scaled(steps)
 

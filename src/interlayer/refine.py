@@ -18,7 +18,16 @@ from deepinv.physics.noise import ZeroNoise
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from interlayer.classical import LAMBDAS, Classical, bicubic, bm3d, fill, interpolation, path
+from interlayer.classical import (
+    LAMBDAS,
+    Classical,
+    bicubic,
+    bm3d,
+    fill,
+    interpolation,
+    membrane,
+    path,
+)
 from interlayer.losses import fidelity_for, measurement_loss
 from interlayer.physics import BicubicDownsampling, BlockAverage, GaussianMatrix
 from interlayer.selection import Best, Split
@@ -219,7 +228,7 @@ def _judged_pixels(physics: Physics, split: Split) -> Tensor | None:
     if not isinstance(physics, Inpainting):
         return None
     fitted = (split.fit > 0).cpu().numpy()
-    distance = np.stack([[distance_transform_edt(~row[0])] for row in fitted])
+    distance = np.stack([np.asarray(distance_transform_edt(~row[0]))[None] for row in fitted])
     held = split.held.cpu().numpy() > 0
     farthest = np.where(held, distance, 0).max((1, 2, 3), keepdims=True)
     judged = torch.from_numpy(distance <= farthest).to(split.fit.device)
@@ -227,8 +236,8 @@ def _judged_pixels(physics: Physics, split: Split) -> Tensor | None:
 
 
 def _continued(stacked: Tensor, x: Tensor, judged: Tensor | None) -> Tensor:
-    """An estimate where it is judged; elsewhere x, plus the interpolation of their difference."""
-    return stacked if judged is None else x + fill(stacked - x, judged)
+    """An estimate where it is judged; elsewhere x, joined to it without a seam."""
+    return stacked if judged is None else x + membrane(stacked - x, judged)
 
 
 def _consistent(physics: LinearPhysics, y: Tensor, x: Tensor) -> Tensor:

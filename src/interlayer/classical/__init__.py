@@ -7,7 +7,7 @@ from deepinv.physics import Physics
 from torch import Tensor
 
 from interlayer.classical.denoising import bm3d, noise_level
-from interlayer.classical.filling import bicubic, fill, interpolation
+from interlayer.classical.filling import bicubic, fill, interpolation, membrane
 from interlayer.classical.priors import PRIORS, Prior, TotalVariation, Wavelets
 from interlayer.classical.sparse import LAMBDAS, path, refined, tv, wavelet
 from interlayer.classical.untrained import dip
@@ -37,6 +37,7 @@ __all__ = [
     "dip",
     "fill",
     "interpolation",
+    "membrane",
     "noise_level",
     "path",
     "refined",

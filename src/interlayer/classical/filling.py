@@ -102,8 +102,38 @@ def fill(values: Tensor, known: Tensor) -> Tensor:
     return torch.from_numpy(filled).to(values)
 
 
+def membrane(values: Tensor, known: Tensor) -> Tensor:
+    """Continue known pixels smoothly into large holes: near the rim its values, inside their mean.
+
+    Pull and push: the known pixels are averaged over ever larger blocks, and what is missing comes
+    from the smallest ones that know anything. For what is to vanish at the rim, the difference of
+    two pictures, where `fill` would draw every speck of the rim across the hole.
+
+    Args:
+        values: (B, C, H, W); where they are not known they do not matter.
+        known: boolean, broadcastable to ``values``; every image knows something.
+
+    Returns:
+        A new tensor, equal to ``values`` where they are known.
+
+    Reference: Gortler, Grzeszczuk, Szeliski, Cohen, The Lumigraph, SIGGRAPH 1996.
+
+    >>> known = torch.tensor([True, False, False, True]).expand(1, 1, 4, 4)
+    >>> membrane(torch.tensor([0.0, 9.0, 9.0, 1.0]).expand(1, 1, 4, 4), known)[0, 0, 0]
+    tensor([0.0000, 0.2500, 0.7500, 1.0000])
+    """
+    weight = known.expand_as(values).to(values)
+    values = torch.where(weight > 0, values, 0)
+    if weight.all() or max(values.shape[-2:]) == 1:
+        return values
+    share = F.avg_pool2d(weight, 2, ceil_mode=True)
+    small = F.avg_pool2d(values, 2, ceil_mode=True) / share.clamp_min(1e-12)
+    coarse = F.interpolate(membrane(small, share > 0), values.shape[-2:], mode="bilinear")
+    return torch.where(weight > 0, values, coarse)
+
+
 def _fill(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The same for one image (C, H, W); one triangulation where all channels know the same."""
+    """`fill` for one image (C, H, W); one triangulation where all channels know the same."""
     if (known == known[:1]).all():
         return _fill_alike(values, known[0])
     channels = zip(values, known, strict=True)
