@@ -260,7 +260,7 @@ def figure_radius(x: Tensor) -> None:
         level: [spell(b), spell(c)]
         for level, b, c in zip(levels, best, chosen, strict=True)
     })  # fmt: skip
-    left.set_xticks(range(len(RADII)), [f"{r:g}" for r in RADII])
+    left.set_xticks(range(len(RADII)), [f"{r:g}" for r in RADII], fontsize=8)
     left.set(xlabel="radius per entry, in std", ylabel="relative error, mean", yscale="log")
     left.set_title("faces64, by m / n")
     for name, values in (("least error", best), ("held-out choice", chosen)):
