@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 
 from interlayer.bench import Job, Outcome, Store, plan
 from interlayer.bench.jobs import StageFigures
@@ -30,9 +31,7 @@ def results(store: Store) -> dict[str, tuple]:
     """What must not depend on how a study was run: figures, stages and pictures of every job."""
     found = {}
     for each in store.outcomes():
-        stages = [
-            (s.layer, s.steps, s.psnr, s.measurement_loss, s.holdout_loss) for s in each.stages
-        ]
+        stages = [replace(stage, seconds=0) for stage in each.stages]
         found[each.job.id] = (each.error, dict(each.figures), stages, dict(each.pictures))
     return found
 

@@ -119,8 +119,13 @@ def test_batches_share_a_problem_and_lose_nothing():
     assert max(map(len, groups)) == 2
 
 
-def test_a_batch_gives_what_single_jobs_give(worker: Worker):
-    planned = jobs("generated:0-2", tasks="circulant:0.2", methods="ilo")
+def test_a_job_of_several_samples_is_a_batch_of_its_own():
+    assert max(map(len, batches(jobs("generated:0-4", samples=2), 3))) == 1
+
+
+@pytest.mark.parametrize("method", ["ilo", "tv"])
+def test_a_batch_gives_what_single_jobs_give(worker: Worker, method):
+    planned = jobs("generated:0-2", tasks="circulant:0.2", methods=method)
     together = {each.job.id: each for each in worker.run(planned)}
     for job in planned:
         [alone] = worker.run([job])
@@ -156,3 +161,30 @@ def test_what_the_method_refuses_is_a_failure_of_each_job(worker: Worker):
     planned = jobs("generated:0-1", tasks="inpaint:0.5", methods="pulse-lpips")
     errors = {each.error for each in worker.run(planned)}
     assert len(errors) == 1 and "perceptual" in (errors.pop() or "")
+
+
+def test_a_classical_method_runs_or_says_in_a_sentence_that_it_does_not_fit(worker: Worker):
+    tasks = ["inpaint:0.5", "superres:4", "phase:0.5"]
+    planned = jobs("generated:0", tasks=tasks, methods=["interpolation", "bicubic", "tv", "bm3d"])
+    outcomes = [each for job in planned for each in worker.run([job])]
+    fit = {(each.job.task, each.job.method) for each in outcomes if each.error is None}
+    assert fit == {(tasks[0], "interpolation"), (tasks[1], "bicubic")} | {
+        (task, "tv") for task in tasks[:2]
+    }
+    for each in outcomes:
+        if each.error is None:
+            assert each.figures["psnr"] > 10
+        else:
+            assert each.job.method in each.error and "use " in each.error
+
+
+def test_several_samples_give_their_spread_and_how_often_it_covers_the_truth(worker: Worker):
+    sampled, classical = jobs(
+        "generated:0", tasks="inpaint:0.2", methods=["csgm", "tv"], samples=3, pictures=0
+    )
+    [found] = worker.run([sampled])
+    assert 0 < found.figures["coverage"] < 1 and 0 < found.figures["std"] < 0.5
+    [alone] = worker.run([replace(sampled, samples=1)])
+    assert "coverage" not in alone.figures and alone.figures["psnr"] != found.figures["psnr"]
+    [found] = worker.run([classical])
+    assert found.error is None and "coverage" not in found.figures

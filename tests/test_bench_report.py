@@ -13,8 +13,16 @@ from typer.testing import CliRunner
 from interlayer import InputError, write_image
 from interlayer.bench import cli, plan, reading, writing
 from interlayer.bench.compare import compare, mean_interval
-from interlayer.bench.figures import inline_svg, level_charts
-from interlayer.bench.report import tables
+from interlayer.bench.figures import (
+    calibration_charts,
+    cost_chart,
+    draw,
+    inline_svg,
+    level_charts,
+    stage_charts,
+)
+from interlayer.bench.parsing import split_list
+from interlayer.bench.report import calibration, legend, tables
 from interlayer.bench.spec import checked
 from interlayer.bench.store import Store
 
@@ -93,8 +101,60 @@ def test_curves_hold_the_means_over_images(study: Store):
     line = charts["inpaint-psnr"].lines["csgm"]
     assert list(line.x) == [0.1, 0.2]
     assert list(line.y) == pytest.approx([22.5, 23.5])
+    spread = statistics.pstdev([21.0, 22.0, 23.0, 24.0])
+    assert list(line.low) == pytest.approx([22.5 - spread, 23.5 - spread])
     svg = inline_svg(charts["inpaint-psnr"], ["csgm", "ilo"])
     assert "var(--c0)" in svg and "var(--ink)" in svg and "<?xml" not in svg
+
+
+def test_the_band_of_the_squared_error_is_symmetric_on_its_axis(tmp_path: Path):
+    errors = [1e-4, 1e-2, 1e-3, 1e-3]
+    with writing(tmp_path / "study.db") as store:
+        planned = jobs("generated:0-3", tasks=LEVELS[:2], methods="ilo")
+        store.plan(planned)
+        for job, mse in zip(planned, [e for e in errors for _ in range(2)], strict=True):
+            store.record([replace(outcome(job), figures={"psnr": 20.0, "ssim": 0.9, "mse": mse})])
+        line = {chart.name: chart for chart in level_charts(store.rows())}["inpaint-mse"].lines[
+            "ilo"
+        ]
+    factor = 10 ** statistics.pstdev([-4, -2, -3, -3])
+    for low, y, high in zip(line.low, line.y, line.high, strict=True):
+        assert y == pytest.approx(statistics.fmean(errors))
+        assert (low, high) == (pytest.approx(y / factor), pytest.approx(y * factor))
+
+
+def test_points_of_different_tasks_are_not_joined(study: Store):
+    [axes] = draw(cost_chart(study.rows()), ["csgm", "ilo"]).axes
+    assert {line.get_linestyle() for line in axes.get_lines()} == {"None"}
+    [axes] = draw(level_charts(study.rows())[0], ["csgm", "ilo"]).axes
+    assert {line.get_linestyle() for line in axes.get_lines()} == {"-"}
+
+
+def test_twenty_methods_look_like_twenty():
+    names = [f"method {number}" for number in range(20)]
+    assert len({(colour, symbol) for _, colour, symbol in legend(names)}) == 20
+
+
+def test_stage_charts_are_in_the_order_of_the_tasks(study: Store):
+    assert [chart.title for chart in stage_charts(study.rows(), study.stages())] == LEVELS
+
+
+def test_what_was_sampled_is_compared_with_the_true_error(tmp_path: Path):
+    with writing(tmp_path / "study.db") as store:
+        planned = jobs("generated:0-1", tasks=LEVELS[:1])
+        store.plan(planned)
+        for job in planned:
+            sampled = {"coverage": 0.5, "std": 0.05} if job.method == "ilo" else {}
+            figures = {"psnr": 20.0, "ssim": 0.9, "mse": 0.01, **sampled}
+            store.record([replace(outcome(job), figures=figures, pictures={})])
+        rows = list(store.rows())
+        cli.write_report(store, tmp_path / "page.html")
+    assert calibration(rows) == [("inpaint:0.1", "ilo", "0.50", "0.050", "0.100")]
+    [chart] = calibration_charts(rows)
+    assert {name: (line.x, line.y) for name, line in chart.lines.items()} == {
+        "ilo": ([0.05], [0.1])
+    }
+    assert "<h2>Calibration</h2>" in (tmp_path / "page.html").read_text("utf-8")
 
 
 class Page(HTMLParser):
@@ -121,18 +181,20 @@ def test_the_page_needs_nothing_else_and_trusts_no_text(study: Store, tmp_path: 
     assert not re.search(r"url\((?!#)", text) and "script" not in page.tags
     assert page.tags.count("svg") == 3 + 3 + 1
     assert page.tags.count("img") == sum(2 * (2 + 2 * 2) for _ in LEVELS)
-    assert "&lt;script&gt;alert(1)" in text and "<strong>" in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more (1 job)" in text and "<strong>" in text
+    assert "Calibration" not in text, "nothing was sampled"
 
 
 def test_the_pages_command_plans_the_same_jobs(study: Store, tmp_path: Path):
     with reading(study.path) as store:
         cli.write_report(store, tmp_path / "page.html")
-    found = re.search(r"<pre>interlayer bench run (.*?)  #", (tmp_path / "page.html").read_text())
+    page = (tmp_path / "page.html").read_text("utf-8")
+    found = re.search(r"<pre>interlayer bench run (.*?)  #", page, re.DOTALL)
     assert found is not None
     flags = re.findall(r"--(\w+) (\S+)", found[1])
     values: dict[str, object] = {k: v for k, v in flags if k not in ("store", "seeds")}
     for name in ("images", "tasks", "methods"):
-        values[name] = [value for flag, value in flags if flag == name]
+        values[name] = split_list([value for flag, value in flags if flag == name])
     assert plan(checked(values), print) == study.jobs()
 
 

@@ -1,24 +1,26 @@
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from interlayer import InputError
 from interlayer.bench import Job, local_slots, reading, stream, writing
-from interlayer.bench.runners import crew
+from interlayer.bench.cli import app
+from interlayer.bench.runners import crew, processes
 from interlayer.bench.worker import Worker
 
-from .bench_studies import TASKS, Inline, jobs, outcome, results
+from .bench_studies import Inline, jobs, outcome, results
 
-IMAGES, KILLS = 3, ["worker", "writer"]
-RUN = "from interlayer.bench.cli import app; app()"
+KILLS = ["worker", "worker", "worker", "writer", "writer"]
+LAST = 40  # jobs that are not waited for, lest the study be over before it is killed
 
 
 def singly(planned: list[Job]) -> list[tuple[Job, ...]]:
@@ -104,42 +106,56 @@ def test_no_core_is_used_twice(cores, workers):
     assert workers in (None, count)
 
 
+@pytest.fixture
+def start():
+    """Starts the command in a process of its own, which is ended with the test at the latest."""
+    started: list[BaseProcess] = []
+
+    def start(*arguments: str) -> BaseProcess:
+        context: Any = processes()
+        started.append(context.Process(target=app, args=(arguments,)))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
-def test_a_study_killed_again_and_again_is_whole_in_the_end(tmp_path: Path):
+def test_a_study_killed_at_five_random_moments_is_whole_in_the_end(tmp_path: Path, start):
+    settings = {"tasks": "inpaint:0.2,superres:4", "methods": "csgm,interpolation"}
+    planned = jobs(
+        "generated:0-9", seeds="0-4", **{name: each.split(",") for name, each in settings.items()}
+    )
+    arguments = ["run", "--images", "generated:0-9", "--seeds", "0-4", "--generator", "toy"]
+    arguments += [text for name, each in settings.items() for text in (f"--{name}", each)]
+    arguments += ["--quality", "draft", "--workers", "2", "--store", str(tmp_path / "study.db")]
     draw, store = random.Random(0), tmp_path / "study.db"
-    planned = jobs(f"generated:0-{IMAGES - 1}", seeds=[0, 1])
-    arguments = ["--images", f"generated:0-{IMAGES - 1}", "--tasks", ",".join(TASKS)]
-    arguments += ["--methods", "csgm,ilo", "--seeds", "0,1", "--generator", "toy"]
-    arguments += ["--quality", "draft", "--workers", "2", "--store", str(store)]
-    command = [sys.executable, "-c", RUN, "run", *arguments]
-    process, goal = None, 0
-    for victim in KILLS:
-        if process is None:
-            process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        goal += len(planned) // (len(KILLS) + 1)
-        wait_for(lambda goal=goal: done(store) >= goal)
-        time.sleep(0.2 * draw.random())
-        workers = workers_of(process.pid)
+    moments = sorted(draw.sample(range(len(planned) - LAST), len(KILLS)))
+    command = start(*arguments)
+    for victim, moment in zip(draw.sample(KILLS, len(KILLS)), moments, strict=True):
+        wait_for(lambda pid=command.pid, at=moment: workers_of(pid) and done(store) >= at)
+        time.sleep(draw.uniform(0, 0.2))
+        workers = workers_of(command.pid)
+        assert done(store) < len(planned), "it was over before it was killed"
         if victim == "worker":
             os.kill(draw.choice(workers), signal.SIGKILL)
             continue
-        process.kill()
-        process.wait()
-        wait_for(lambda workers=workers: not any(map(alive, workers)))
-        assert done(store) < len(planned), "it was over before it was killed"
-        process = None
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    with reading(store) as study:
-        assert study.jobs() == planned
-        interrupted = results(study)
-    with writing(tmp_path / "whole.db") as study:
-        study.plan(planned)
+        command.kill()
+        wait_for(lambda those=workers: not any(map(alive, those)))
+        command = start(*arguments)
+    command.join()
+    assert command.exitcode == 0 and len(planned) == 200
+    with reading(store) as study, writing(tmp_path / "whole.db") as whole:
+        assert study.jobs() == planned and not study.pending(planned)
+        whole.plan(planned)
         threads = torch.get_num_threads()
         worker = Worker(local_slots(2)[0].setup)
-        study.record(each for job in planned for each in worker.run([job]))
+        whole.record(each for job in planned for each in worker.run([job]))
         torch.set_num_threads(threads)
-        assert results(study) == interrupted
+        assert results(study) == results(whole)
 
 
 def done(store: Path) -> int:
@@ -153,9 +169,16 @@ def done(store: Path) -> int:
         return 0
 
 
-def workers_of(pid: int) -> list[int]:
-    children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-    return [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+def children(pid: int | None) -> list[int]:
+    try:
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    except FileNotFoundError:
+        return []
+
+
+def workers_of(pid: int | None) -> list[int]:
+    """The workers of a command, which are the children of its children."""
+    return [worker for server in children(pid) for worker in children(server)]
 
 
 def alive(pid: int) -> bool:

@@ -72,13 +72,24 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(path: Path, monkeypatch):
 
 
 def test_a_full_database_is_one_sentence_and_loses_nothing(path: Path):
-    planned = jobs("generated:0-9")
+    planned, more = jobs("generated:0-9"), jobs("generated:10-99")
     with writing(path) as study:
         study.plan(planned)
         study._db.execute("PRAGMA max_page_count = 1")
         with pytest.raises(InputError, match="database or disk is full; make room"):
             study.record([outcome(job, error="x" * 5000) for job in planned])
-        assert study.pending(planned) == planned
+        with pytest.raises(InputError, match="database or disk is full; make room"):
+            study.plan(more)
+        assert study.pending(study.jobs()) == planned
+
+
+def test_a_damaged_study_is_one_sentence(path: Path):
+    with writing(path) as study:
+        study.plan(jobs("generated:0-99"))
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * 8192 + content[12288:])
+    with pytest.raises(InputError, match="or a damaged one"), reading(path) as study:
+        list(study.rows())
 
 
 def test_only_one_process_writes(path: Path):
@@ -108,11 +119,13 @@ def test_other_files_are_refused(path: Path):
         pass
 
 
-def test_a_store_of_a_newer_version_is_refused(path: Path):
+@pytest.mark.parametrize(("step", "age"), [(1, "a newer"), (-1, "an older")])
+def test_a_store_of_another_version_is_refused(path: Path, step, age):
     with writing(path) as study:
-        study._db.execute(f"PRAGMA user_version = {store.VERSION + 1}")
-    with pytest.raises(InputError, match="written by a newer interlayer"), reading(path):
-        pass
+        study._db.execute(f"PRAGMA user_version = {store.VERSION + step}")
+    for use in (reading, writing):
+        with pytest.raises(InputError, match=f"written by {age} interlayer"), use(path):
+            pass
 
 
 def test_a_store_cannot_name_files_elsewhere(path: Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from rich.table import Table
 from interlayer.bench.compare import compare as compare_rows
 from interlayer.bench.estimate import seconds_of, spoken
 from interlayer.bench.export import write_table
+from interlayer.bench.fid import distances
 from interlayer.bench.jobs import Job, batches, method_digest
 from interlayer.bench.parsing import parse_duration, parse_shard, split_list
 from interlayer.bench.ray_runner import ray_slots
@@ -70,6 +71,9 @@ def run(
     pictures: Annotated[
         int | None, typer.Option(help="Height of the kept pictures, 0: none; default 256.")
     ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Solutions of each job; their spread is judged. Default 1.")
+    ] = None,
     store: Study = DEFAULT,
     shard: Annotated[str, typer.Option(help="Such as 1/4: the first fourth of the jobs.")] = "1/1",
     dry_run: Annotated[
@@ -97,6 +101,7 @@ def run(
         "holdout": holdout,
         "precision": precision,
         "pictures": pictures,
+        "samples": samples,
     }
     place, shards = parse_shard(shard)
     jobs = plan(checked(values | {k: v for k, v in given.items() if v is not None}), say)
@@ -104,7 +109,7 @@ def run(
     if dry_run:
         _foretell(jobs, store, workers, device)
         return
-    with writing(store) as study, _slots(workers, device, ray, gpus, send_images) as slots:
+    with _slots(workers, device, ray, gpus, send_images) as slots, writing(store) as study:
         study.plan(jobs)
         execute(study, study.pending(jobs, retry=retry), slots, batch, budget)
 
@@ -124,7 +129,7 @@ def resume(
     """Run what is left of a study, without its spec."""
     with reading(store):
         pass
-    with writing(store) as study, _slots(workers, device, ray, gpus, send_images) as slots:
+    with _slots(workers, device, ray, gpus, send_images) as slots, writing(store) as study:
         jobs = study.pending(study.jobs(), retry=retry)
         for job in jobs:
             _refuse_unlike(job, store)
@@ -138,9 +143,9 @@ def execute(
     deadline = time.monotonic() + parse_duration(budget) if budget else float("inf")
     finished = failed = 0
     try:
-        with progress_bar() as bar:
+        results = stream(slots, batches(jobs, batch), lambda: time.monotonic() > deadline)
+        with progress_bar() as bar, closing(results):
             task = bar.add_task("jobs", total=len(jobs), loss="")
-            results = stream(slots, batches(jobs, batch), lambda: time.monotonic() > deadline)
             for outcomes in results if jobs else ():
                 study.record(outcomes)
                 finished += len(outcomes)
@@ -231,6 +236,32 @@ def compare(
 
 
 @app.command()
+def fid(
+    store: Study = DEFAULT,
+    reference: Annotated[
+        Path | None, typer.Option(help="A folder of pictures; default: the study's truths.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Inception's, as torch-fidelity publishes them.")
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Let torch-fidelity fetch the weights.")
+    ] = False,
+    device: Device = "cpu",
+) -> None:
+    """Print how far recovered pictures are, as a set, from true ones: FID and KID."""
+    with reading(store) as study:
+        for each in distances(
+            study, reference, weights=weights, download=download, device=_known(device), note=say
+        ):
+            print(
+                f"{each.task} {each.method}: FID {each.fid:.2f}, "
+                f"KID {each.kid:.5f} ± {each.kid_std:.5f}, {each.pictures} pictures",
+                flush=True,
+            )
+
+
+@app.command()
 def report(
     store: Study = DEFAULT,
     out: Annotated[Path | None, typer.Option(help="Default: the study's name, .html.")] = None,
@@ -267,13 +298,17 @@ def _refuse_unlike(job: Job, store: Path) -> None:
 def _slots(
     workers: int | None, device: str, ray: str | None, gpus: float, send_images: bool
 ) -> Iterator[Sequence[Slot]]:
+    if ray is None:
+        yield local_slots(workers, _known(device))
+        return
+    with ray_slots(ray, workers, _known(device), gpus, send_images) as slots:
+        yield slots
+
+
+def _known(device: str) -> str:
     if device not in ("cpu", "cuda"):
         raise InputError(f"{device!r} is none of cpu, cuda")
-    if ray is None:
-        yield local_slots(workers, device)
-        return
-    with ray_slots(ray, workers, device, gpus, send_images) as slots:
-        yield slots
+    return device
 
 
 def _foretell(jobs: Sequence[Job], store: Path, workers: int | None, device: str) -> None:

@@ -29,6 +29,7 @@ PROBLEM = (
     "generator_sha256",
     "label",
     "precision",
+    "samples",
     "version",
 )
 
@@ -54,6 +55,7 @@ class Job:
         precision: of large activations, ``float32`` or ``bfloat16``.
         version: of this package.
         pictures: height of the small pictures that are kept, 0 for none.
+        samples: how many solutions to find, of a method that has several.
     """
 
     image: str
@@ -72,6 +74,7 @@ class Job:
     precision: str
     version: str
     pictures: int = 256
+    samples: int = 1
 
     @property
     def problem(self) -> tuple[object, ...]:
@@ -105,7 +108,8 @@ class Outcome:
     Attributes:
         job: which.
         error: one sentence if it failed, and then there is nothing else.
-        figures: psnr, ssim, mse and, where it can be measured, lpips or stlpips.
+        figures: psnr, ssim, mse and, where it can be measured, lpips or stlpips; of several
+            samples also coverage and std, see `interlayer.coverage`.
         seconds: of wall-clock time; a batch's are shared equally.
         stages: one per stage.
         pictures: truth, measured and recovered as PNG files.
@@ -124,6 +128,8 @@ class Outcome:
 def batches(jobs: Iterable[Job], size: int) -> Iterator[tuple[Job, ...]]:
     """Groups of at most ``size`` jobs that differ in their image only, in the order they fill.
 
+    A job of several samples is a group of its own.
+
     >>> from dataclasses import replace
     >>> job = Job("a", "a", "", "jpeg:9", "", "ilo", "", "draft", 0, 0, TOY, TOY, None, "", "1")
     >>> jobs = [job, replace(job, method="csgm"), replace(job, image="b"), replace(job, image="c")]
@@ -134,7 +140,7 @@ def batches(jobs: Iterable[Job], size: int) -> Iterator[tuple[Job, ...]]:
     for job in jobs:
         group = filling.setdefault(job.problem, [])
         group.append(job)
-        if len(group) == size:
+        if len(group) == size or job.samples > 1:
             yield tuple(filling.pop(job.problem))
     yield from map(tuple, filling.values())
 

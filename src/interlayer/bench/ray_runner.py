@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,6 @@ from interlayer.bench.jobs import Outcome
 from interlayer.bench.runners import Batch, crew
 from interlayer.bench.worker import Setup, Worker
 from interlayer.errors import InputError
-
-LOCAL = "local"
 
 
 class RaySlot:
@@ -24,11 +24,19 @@ class RaySlot:
         setup: of the worker; its threads are the cores that it takes.
         gpus: how much of a GPU it takes, e.g. 0.25.
         send_images: read image files here and send them with the jobs.
+        kind: the class of the worker.
     """
 
-    def __init__(self, ray: Any, setup: Setup, gpus: float, send_images: bool) -> None:
+    def __init__(
+        self,
+        ray: Any,
+        setup: Setup,
+        gpus: float = 0,
+        send_images: bool = False,
+        kind: type[Worker] = Worker,
+    ) -> None:
         self.ray, self.setup, self.send_images = ray, setup, send_images
-        self._class = ray.remote(Worker).options(num_cpus=setup.threads, num_gpus=gpus)
+        self._class = ray.remote(kind).options(num_cpus=setup.threads, num_gpus=gpus)
         self._actor: Any = None
 
     def start(self) -> Future[int]:
@@ -37,12 +45,25 @@ class RaySlot:
 
     def submit(self, batch: Batch) -> Future[list[Outcome]]:
         sources = {job.source for job in batch} if self.send_images else set()
-        contents = {name: Path(name).read_bytes() for name in sources if Path(name).is_file()}
+        contents = {name: content for name in sources if (content := _content(name))}
         return self._actor.run.remote(batch, contents).future()
 
     def stop(self) -> None:
         if self._actor is not None:
             self.ray.kill(self._actor)
+
+
+def _content(source: str) -> bytes | None:
+    """The bytes of an image file; where they cannot be had, the worker says why."""
+    with suppress(OSError):
+        return Path(source).read_bytes()
+
+
+def _reach(address: str) -> None:
+    """Raise `OSError` at once where nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 @contextmanager
@@ -64,20 +85,29 @@ def ray_slots(
         send_images: send image files to the workers instead of having them read there.
 
     Raises:
-        InputError: if Ray is not installed or there is no cluster at the address.
+        InputError: if Ray is not installed, there is no cluster at the address, or its machines
+            have too few GPUs for one worker.
     """
     try:
         import ray  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InputError("Ray is not installed; run pip install interlayer[distributed]") from None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     quiet: dict[str, Any] = {"include_dashboard": False, "logging_level": "ERROR"}
     try:
-        ray.init(None if address == LOCAL else address, **quiet, log_to_driver=False)
-    except (ConnectionError, ValueError) as error:
-        raise InputError(f"there is no Ray cluster at {address!r} ({error})") from None
+        _reach(address)
+        ray.init(address, **quiet, log_to_driver=False)
+    except Exception as error:  # Ray raises plain ones, too
+        reason = " ".join(str(error).split())
+        raise InputError(f"there is no Ray cluster to use at {address!r} ({reason})") from None
     try:
-        cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-        workers, threads = crew([count for count in cores if count] or [1], workers)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if all(node.get("GPU", 0) < gpus for node in nodes):
+            raise InputError(
+                f"no machine of the cluster has {gpus:g} GPUs for a worker; give a smaller --gpus"
+            )
+        cores = [int(node["CPU"]) for node in nodes if node.get("CPU")]
+        workers, threads = crew(cores or [1], workers)
         setup = Setup(threads, device)
         yield [RaySlot(ray, setup, gpus, send_images) for _ in range(workers)]
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,22 +15,26 @@ from markupsafe import Markup
 
 from interlayer.bench.compare import HIGHER_IS_BETTER, by_image, paired
 from interlayer.bench.figures import (
-    COLOURS,
+    SYMBOLS,
     TITLES,
+    calibration_charts,
     cost_chart,
     draw,
     inline_svg,
     level_charts,
+    look,
     stage_charts,
 )
 from interlayer.bench.grids import grids
 from interlayer.bench.spec import GENERATED
-from interlayer.bench.store import METRICS, Row, Store, with_variants
+from interlayer.bench.store import Row, Store, with_variants
 from interlayer.errors import InputError
 from interlayer.files import replacing, writable_folder, write_text
 
 CONFIDENCE = 0.95
 MANY_FILES = 20
+RERUN = ("generator", "label", "quality", "holdout", "precision", "pictures", "samples")
+HEADS = {"mse": "1000 × MSE", "stlpips": "ST-LPIPS"}
 
 
 @dataclass(frozen=True)
@@ -78,19 +83,21 @@ def write_report(store: Store, path: Path, pictures: int = 3) -> None:
         "levels": level_charts(done),
         "stages": stage_charts(done, store.stages()),
         "cost": [cost_chart(done)],
+        "calibration": calibration_charts(done),
     }
     page = environment.from_string(template).render(
         name=store.path.stem,
         count={s: sum(row["status"] == s for row in rows) for s in ("done", "failed", "pending")},
         images=len({row["image_sha256"] for row in rows}),
-        methods=[(name, place % len(COLOURS)) for place, name in enumerate(methods)],
+        methods=legend(methods),
         tables=tables(done, methods),
         grids=grids(store, done, methods, pictures),
         charts={
             part: [{"family": c.title, "svg": Markup(inline_svg(c, methods))} for c in charts]
             for part, charts in panels.items()
         },
-        failures=[row for row in rows if row["status"] == "failed"],
+        failures=failures(rows),
+        calibration=calibration(done),
         commands=commands(store.rows(), store.path.name),
         environments=store.environments(),
         seconds=sum(row["seconds"] for row in done),
@@ -110,6 +117,7 @@ def write_figures(store: Store, folder: Path) -> list[Path]:
     done = [row for row in with_variants(store.rows()) if row["status"] == "done"]
     methods, written = _methods(done, store.path), list[Path]()
     charts = [*level_charts(done), *stage_charts(done, store.stages()), cost_chart(done)]
+    charts += calibration_charts(done)
     writable_folder(folder)
     for chart in charts:
         figure = draw(chart, methods)
@@ -122,6 +130,12 @@ def write_figures(store: Store, folder: Path) -> list[Path]:
     return written
 
 
+def legend(methods: Sequence[str]) -> list[tuple[str, int, str]]:
+    """Every method with the number of its colour and its marker, as the charts have them."""
+    looks = [look(place) for place in range(len(methods))]
+    return [(name, c, SYMBOLS[m]) for name, (c, m) in zip(methods, looks, strict=True)]
+
+
 def _methods(done: Sequence[Row], path: Path) -> list[str]:
     if not done:
         raise InputError(f"{path} has no results yet; run the study first")
@@ -130,7 +144,7 @@ def _methods(done: Sequence[Row], path: Path) -> list[str]:
 
 def tables(done: Sequence[Row], methods: Sequence[str]) -> list[Table]:
     """Mean and standard deviation over images, task by task, the best marked."""
-    measured = [m for m in METRICS if any(row[m] is not None for row in done)]
+    measured = [m for m in TITLES if any(row[m] is not None for row in done)]
     values = {metric: by_image(done, metric) for metric in (*measured, "seconds")}
     found: list[Table] = []
     for task in dict.fromkeys(row["task"] for row in done):
@@ -141,7 +155,7 @@ def tables(done: Sequence[Row], methods: Sequence[str]) -> list[Table]:
         ]
         images = {row["image_sha256"] for row in done if row["task"] == task}
         lines = {name: [column[name] for column in columns] for name in present}
-        heads = [TITLES[metric] for metric in measured] + ["seconds"]
+        heads = [HEADS.get(metric, TITLES[metric]) for metric in measured] + ["seconds"]
         found.append(Table(task, len(images), heads, lines))
     return found
 
@@ -159,49 +173,79 @@ def _column(images: Mapping[str, Mapping[str, float]], metric: str) -> dict[str,
             column[name] = Entry("–")
             continue
         count, _, low, high = paired(images[best], each, confidence)
-        text = f"{_number(means[name], metric)} ± {_number(pstdev(each.values()), metric)}"
+        text = _number(means[name], metric)
+        if len(each) > 1:
+            text += f" ± {_number(pstdev(each.values()), metric)}"
         column[name] = Entry(text, means[name] == means[best], count > 1 and low <= 0 <= high)
     return column
 
 
 def _number(value: float, metric: str) -> str:
-    return format(value, {"psnr": ".2f", "mse": ".2g"}.get(metric, ".3f"))
+    if metric == "mse":
+        return f"{1000 * value:.2f}"
+    return f"{value:.2f}" if metric == "psnr" else f"{value:.3f}"
+
+
+def calibration(done: Iterable[Row]) -> list[tuple[str, ...]]:
+    """Task, method, coverage, mean spread and true error of what was sampled."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in done:
+        if row["coverage"] is not None:
+            found.setdefault((row["task"], row["method"]), []).append(row)
+    return [
+        (
+            *cell,
+            f"{fmean(row['coverage'] for row in rows):.2f}",
+            f"{fmean(row['std'] for row in rows):.3f}",
+            f"{fmean(row['mse'] for row in rows) ** 0.5:.3f}",
+        )
+        for cell, rows in found.items()
+    ]
+
+
+def failures(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The failed jobs by what was wrong."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["status"] == "failed":
+            found.setdefault(row["error"], []).append(row)
+    return found
 
 
 def commands(rows: Iterable[Row], store: str) -> list[str]:
     """Commands that run the study again, one for each combination of its settings."""
-    found: dict[tuple[object, ...], dict[str, list[object]]] = {}
-    settings = ("generator", "label", "quality", "holdout", "precision", "pictures", "version")
+    found: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
-        parts = found.setdefault(tuple(row[name] for name in settings), {})
-        for flag, name in (("images", "source"), ("tasks", "task"), ("seeds", "seed")):
-            parts.setdefault(flag, []).append(row[name])
-        parts.setdefault("methods", []).append(row["method"])
-    for parts in found.values():
-        parts["images"] = shortened([str(source) for source in dict.fromkeys(parts["images"])])
-    return [
-        " ".join(
-            [
-                "interlayer bench run",
-                *(
-                    f"--{flag} {shlex.quote(str(value))}"
-                    for flag in ("images", "tasks", "methods")
-                    for value in dict.fromkeys(parts[flag])
-                ),
-                f"--seeds {','.join(str(seed) for seed in dict.fromkeys(parts['seeds']))}",
-                *(
-                    f"--{name} {shlex.quote(str(value))}"
-                    for name, value in zip(settings[:-1], values, strict=False)
-                    if value is not None
-                ),
-                f"--store {shlex.quote(store)}  # interlayer {values[-1]}",
-            ]
-        )
-        for values, parts in found.items()
-    ]
+        found.setdefault(tuple(row[name] for name in (*RERUN, "version")), []).append(row)
+    return [_command(alike, store) for alike in found.values()]
 
 
-def shortened(sources: Sequence[str]) -> list[object]:
+def _command(rows: Sequence[Row], store: str) -> str:
+    """The command of rows whose settings are alike."""
+    sources, tasks, methods, seeds = (
+        [str(value) for value in dict.fromkeys(row[name] for row in rows)]
+        for name in ("source", "task", "method", "seed")
+    )
+    flags = [("images", image) for image in shortened(sources)]
+    flags += [("tasks", task) for task in joined(tasks)]
+    flags += [("methods", ",".join(methods)), ("seeds", ",".join(seeds))]
+    flags += [(name, rows[0][name]) for name in RERUN if rows[0][name] is not None]
+    lines = [f"--{name} {shlex.quote(str(value))}" for name, value in [*flags, ("store", store)]]
+    version = f"  # interlayer {rows[0]['version']}"
+    return " \\\n    ".join(["interlayer bench run", *lines]) + version
+
+
+def joined(names: Sequence[str]) -> list[str]:
+    """Names in one list, unless there is one that a list would not keep whole.
+
+    >>> joined(["jpeg:9", "inpaint:0.1"]), joined(["./mine.py:make", "jpeg:9"])
+    (['jpeg:9,inpaint:0.1'], ['./mine.py:make', 'jpeg:9'])
+    """
+    plain = all(re.fullmatch(r"[a-z][\w:.+-]*", name) for name in names)
+    return [",".join(names)] if plain else [*names]
+
+
+def shortened(sources: Sequence[str]) -> list[str]:
     """Images as one would give them: generated ones in one entry, many files as their folders.
 
     >>> shortened(["generated:0", "generated:1", "/a/x.png"])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
 from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from typing import Any, Protocol
 
 from interlayer.bench.jobs import Job, Outcome
-from interlayer.bench.worker import Setup, run_here, start_here
+from interlayer.bench.worker import Setup, Worker, end_with_parent, run_here, start_here
 from interlayer.errors import InputError
 
 Batch = tuple[Job, ...]
@@ -38,7 +40,7 @@ class Slot(Protocol):
 
 def stream(
     slots: Sequence[Slot], batches: Iterable[Batch], stop: Callable[[], bool] = lambda: False
-) -> Iterator[list[Outcome]]:
+) -> Generator[list[Outcome], None, None]:
     """Run batches on the workers and yield their outcomes as they come.
 
     Every worker has one batch under way at most, and none is drawn from ``batches`` before a worker
@@ -54,11 +56,13 @@ def stream(
         InputError: if workers die three times in a row while they start.
     """
     waiting, again, deaths = iter(batches), list[Batch](), Counter[Batch]()
-    starting = {slot.start(): slot for slot in slots}
+    starting: dict[Future[int], Slot] = {}
     running: dict[Future[list[Outcome]], tuple[Slot, Batch]] = {}
     idle: list[Slot] = []
     failed_starts = 0
     try:
+        for slot in slots:
+            starting[slot.start()] = slot
         while True:
             while idle and not stop() and (batch := again.pop() if again else next(waiting, None)):
                 slot = idle.pop()
@@ -109,20 +113,37 @@ def crew(cores: Sequence[int], workers: int | None = None) -> tuple[int, int]:
     return max(1, sum(count // threads for count in cores)), threads
 
 
+def processes() -> BaseContext:
+    """How worker processes are made.
+
+    On Linux from a server that has imported what they need, so that each starts at once and shares
+    the server's memory of it; elsewhere forking is not safe, and each imports it anew.
+    """
+    if sys.platform != "linux":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["interlayer.cli"])  # the main module, which each looks at again
+    return context
+
+
 class LocalSlot:
     """A worker on this machine.
 
     A pool of one process, because a pool of many breaks as a whole when one of them dies.
+
+    Args:
+        setup: of the worker.
+        kind: its class.
     """
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
+    def __init__(self, setup: Setup, kind: type[Worker] = Worker) -> None:
+        self.setup, self.kind = setup, kind
         self._pool: ProcessPoolExecutor | None = None
         self._started: Future[int] = Future()
 
     def start(self) -> Future[int]:
-        self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
-        self._started = self._pool.submit(start_here, self.setup)
+        self._pool = ProcessPoolExecutor(1, processes(), end_with_parent)
+        self._started = self._pool.submit(start_here, self.kind, self.setup)
         return self._started
 
     def submit(self, batch: Batch) -> Future[list[Outcome]]:

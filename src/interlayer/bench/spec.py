@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    ValidationError,
+    field_validator,
+)
 
 from interlayer.bench.jobs import (
     Job,
@@ -55,6 +63,7 @@ def _levels(value: object) -> object:
     ]
 
 
+Seeds = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(_seeds), Field(min_length=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
@@ -74,6 +83,8 @@ class Spec(BaseModel):
         precision: of large activations. It is fixed, not chosen by a trial, so that every machine
             computes the same.
         pictures: height in pixels of the small pictures that are kept, 0 for none.
+        samples: how many solutions to find, of methods with a generator; with 2 or more their
+            spread is compared with the error.
 
     >>> checked({"images": "generated:0-7", "tasks": {"inpaint": [0.01, 0.1]}, "methods": "ilo"})
     Spec(images=('generated:0-7',), tasks=('inpaint:0.01', 'inpaint:0.1'), methods=('ilo',), ...)
@@ -84,13 +95,16 @@ class Spec(BaseModel):
     images: Names
     tasks: Annotated[tuple[str, ...], BeforeValidator(_levels), Field(min_length=1)]
     methods: Names
-    seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds), Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[NonNegativeInt, ...], BeforeValidator(_seeds), Field(min_length=1)] = (
+        0,
+    )
     generator: str = "faces"
     label: int | None = Field(None, ge=0)
     quality: str = "normal"
     holdout: float = Field(0.1, ge=0, le=0.9)
     precision: Literal["float32", "bfloat16"] = "float32"
     pictures: int = Field(256, ge=0, le=4096)
+    samples: int = Field(1, ge=1)
 
     @field_validator("methods")
     @classmethod
@@ -181,6 +195,7 @@ def plan(spec: Spec, note: Callable[[str], None]) -> list[Job]:
                 precision=spec.precision,
                 version=version("interlayer"),
                 pictures=spec.pictures,
+                samples=spec.samples,
             )
             jobs[job.id] = job
     return list(jobs.values())

@@ -6,7 +6,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, fields
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,24 +19,28 @@ from interlayer.errors import InputError
 from interlayer.files import replacing
 
 Row = dict[str, Any]
-APPLICATION, VERSION = 0x494C4253, 1
+APPLICATION, VERSION = 0x494C4253, 2
 METRICS = ("psnr", "ssim", "mse", "lpips", "stlpips")
+CALIBRATION = ("coverage", "std")
 PICTURES = ("truth", "measured", "recovered")
 JOB = tuple(field.name for field in fields(Job))
 STAGE = tuple(field.name for field in fields(StageFigures))
-RESULT = ("job", "error", *METRICS, "seconds", "finished", *PICTURES, "environment")
+FIGURES = (*METRICS, *CALIBRATION)
+RESULT = ("job", "error", *FIGURES, "seconds", "finished", *PICTURES, "environment")
 SCHEMA = f"""
     CREATE TABLE jobs (
         id TEXT PRIMARY KEY, image TEXT NOT NULL, source TEXT NOT NULL, image_sha256 TEXT NOT NULL,
         task TEXT NOT NULL, task_sha256 TEXT NOT NULL, method TEXT NOT NULL,
         method_sha256 TEXT NOT NULL, quality TEXT NOT NULL, holdout REAL NOT NULL,
         seed INTEGER NOT NULL, generator TEXT NOT NULL, generator_sha256 TEXT NOT NULL,
-        label INTEGER, precision TEXT NOT NULL, version TEXT NOT NULL, pictures INTEGER NOT NULL
+        label INTEGER, precision TEXT NOT NULL, version TEXT NOT NULL, pictures INTEGER NOT NULL,
+        samples INTEGER NOT NULL
     );
     CREATE TABLE environments (id TEXT PRIMARY KEY, content TEXT NOT NULL);
     CREATE TABLE results (
         job TEXT PRIMARY KEY REFERENCES jobs, error TEXT,
-        psnr REAL, ssim REAL, mse REAL, lpips REAL, stlpips REAL, seconds REAL,
+        psnr REAL, ssim REAL, mse REAL, lpips REAL, stlpips REAL, coverage REAL, std REAL,
+        seconds REAL,
         finished TEXT NOT NULL, truth TEXT, measured TEXT, recovered TEXT,
         environment TEXT REFERENCES environments
     );
@@ -63,8 +67,12 @@ class Store:
         self.folder = path.with_suffix(".pictures")
 
     def plan(self, jobs: Iterable[Job]) -> None:
-        """Add jobs; those that are there stay as they are."""
-        with self._db:
+        """Add jobs; those that are there stay as they are.
+
+        Raises:
+            InputError: if the disk is full or cannot be written.
+        """
+        with _naming(self.path), self._db:
             self._db.executemany(
                 _insert("jobs", ("id", *JOB)), ({"id": job.id, **vars(job)} for job in jobs)
             )
@@ -86,11 +94,11 @@ class Store:
         Raises:
             InputError: if the disk is full or cannot be written.
         """
-        with _naming(self.path):
+        with _placing(self.path):
             kept = [(outcome, self._keep_pictures(outcome)) for outcome in outcomes]
-            with self._db:
-                for outcome, pictures in kept:
-                    self._record_one(outcome, pictures)
+        with _naming(self.path), self._db:
+            for outcome, pictures in kept:
+                self._record_one(outcome, pictures)
 
     def _record_one(self, outcome: Outcome, pictures: Mapping[str, str]) -> None:
         job = outcome.job.id
@@ -158,7 +166,7 @@ class Store:
             yield Outcome(
                 Job(**{name: row[name] for name in JOB}),
                 error=row["error"],
-                figures={name: row[name] for name in METRICS if row[name] is not None},
+                figures={name: row[name] for name in FIGURES if row[name] is not None},
                 seconds=row["seconds"],
                 stages=tuple(stages.get(row["id"], ())),
                 pictures={kind: file.read_bytes() for kind, file in paths.items() if file.exists()},
@@ -187,7 +195,7 @@ def writing(path: Path) -> Iterator[Store]:
         InputError: as `reading`, if another process writes, or the file cannot be written.
     """
     lock = FileLock(path.with_name(f".{path.name}.lock"))
-    with _naming(path):
+    with _placing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
@@ -205,15 +213,10 @@ def writing(path: Path) -> Iterator[Store]:
 
 @contextmanager
 def _opened(path: Path, *, new: bool) -> Iterator[sqlite3.Connection]:
-    with _naming(path):
-        database = sqlite3.connect(path)
-    try:
-        with _naming(path):
-            database.row_factory = sqlite3.Row
-            _check(database, path, new)
+    with _naming(path), closing(sqlite3.connect(path)) as database:
+        database.row_factory = sqlite3.Row
+        _check(database, path, new)
         yield database
-    finally:
-        database.close()
 
 
 def _check(database: sqlite3.Connection, path: Path, new: bool) -> None:
@@ -227,13 +230,14 @@ def _check(database: sqlite3.Connection, path: Path, new: bool) -> None:
         database.executescript(f"BEGIN; {SCHEMA} COMMIT;")
     elif application != APPLICATION:
         raise InputError(f"{path} is not a study of interlayer; choose another name")
-    elif found > VERSION:
-        raise InputError(f"{path} was written by a newer interlayer; install that one to use it")
+    elif found != VERSION:
+        age = "a newer" if found > VERSION else "an older"
+        raise InputError(f"{path} was written by {age} interlayer; install that one to use it")
 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Say in one sentence what the file system or SQLite refuses."""
+    """Say in one sentence what SQLite refuses."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -243,8 +247,15 @@ def _naming(path: Path) -> Iterator[None]:
         ) from None
     except sqlite3.DatabaseError as error:
         raise InputError(
-            f"{path} is not a study of interlayer ({error}); choose another name"
+            f"{path} is not a study of interlayer, or a damaged one ({error}); choose another name"
         ) from None
+
+
+@contextmanager
+def _placing(path: Path) -> Iterator[None]:
+    """Say in one sentence what the file system refuses."""
+    try:
+        yield
     except OSError as error:
         raise InputError(
             f"cannot write beside {path}: {error.strerror}; make room or choose another place, "
@@ -252,7 +263,7 @@ def _naming(path: Path) -> Iterator[None]:
         ) from None
 
 
-SETTINGS = ("quality", "generator", "label", "holdout", "precision", "version")
+SETTINGS = ("quality", "generator", "label", "holdout", "precision", "samples", "version")
 
 
 def with_variants(rows: Iterable[Row]) -> list[Row]:

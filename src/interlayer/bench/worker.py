@@ -31,6 +31,7 @@ from interlayer.bench.jobs import (
     task_digest,
 )
 from interlayer.bench.spec import GENERATED, SAMPLE
+from interlayer.classical import CLASSICAL
 from interlayer.errors import InputError
 from interlayer.generators import Generator
 from interlayer.images import read_image, to_picture
@@ -39,6 +40,7 @@ from interlayer.reconstruct import reconstruct
 from interlayer.recovery import measure, metrics, picture_of
 from interlayer.samples import sample_photo
 from interlayer.solve import Solution, StageRecord, State
+from interlayer.uncertainty import coverage
 
 # Generated truths have seeds of their own: a method that starts at a random latent code of the same
 # seed would start at the truth. PyTorch heeds 32 bits of a seed.
@@ -151,6 +153,7 @@ class Worker:
             quality=job.quality,
             seed=job.seed,
             holdout=job.holdout,
+            samples=1 if job.method in CLASSICAL else job.samples,
         )
         return made.y, states
 
@@ -164,7 +167,7 @@ class Worker:
             pictures = {name: _png(image, size) for name, image in shown.items()}
         return Outcome(
             job,
-            figures=metrics(x_hat, truth),
+            figures=metrics(x_hat, truth) | _calibration(solution, truth),
             seconds=solution.seconds / len(x),
             stages=tuple(_stage(record, row, truth, len(x)) for record in solution.stages),
             pictures=pictures,
@@ -203,6 +206,14 @@ def _stage(record: StageRecord, row: int, truth: Tensor, batch: int) -> StageFig
     )
 
 
+def _calibration(solution: Solution, x: Tensor) -> dict[str, float]:
+    """What the spread of several samples foretells of the error; nothing where there is one."""
+    if solution.samples is None:
+        return {}
+    samples = solution.samples.cpu()
+    return {"coverage": coverage(samples, x), "std": samples.std(0).mean().item()}
+
+
 def _number(value: Tensor) -> float | None:
     """A value, or ``None`` where there is none."""
     return None if value.isnan() else value.item()
@@ -224,15 +235,27 @@ def _sentence(error: Exception) -> str:
 _worker: Worker | None = None
 
 
-def start_here(setup: Setup) -> int:
-    """Make this process a worker that ends with its parent, and return the process's number.
+def end_with_parent() -> None:
+    """Make this process end when its parent does, however that ends.
 
     The keyboard's interrupt is left to the parent, which is in the same terminal.
     """
-    global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = Worker(setup)
+    threading.Thread(target=_watch_parent, daemon=True).start()
+
+
+def _watch_parent() -> None:
+    # A pool's worker does not see that a killed parent is gone: it holds both ends of their pipe.
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def start_here(kind: type[Worker], setup: Setup) -> int:
+    """Make this process a worker, and return the process's number."""
+    global _worker
+    _worker = kind(setup)
     return _worker.ready()
 
 
@@ -240,11 +263,3 @@ def run_here(jobs: Sequence[Job]) -> list[Outcome]:
     """`Worker.run` in the process that `start_here` was called in."""
     assert _worker is not None
     return _worker.run(jobs)
-
-
-def _end_with_parent() -> None:
-    # A pool's worker does not see that a killed parent is gone: it holds both ends of their pipe.
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

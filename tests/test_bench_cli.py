@@ -1,0 +1,99 @@
+"""What `interlayer bench` says when it is asked for what cannot be."""
+
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from interlayer import ToyGenerator, write_image
+from interlayer.bench import cli, reading, writing
+from interlayer.bench.store import VERSION
+from interlayer.bench.worker import Setup, Worker
+from interlayer.cli import main
+
+from .bench_studies import Inline, jobs
+
+TOY = ["--generator", "toy", "--quality", "draft"]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch, capsys):
+    """Runs `interlayer bench` in a folder of its own: exit status and what it said."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["interlayer", "bench", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return int(end.value.code or 0), capsys.readouterr().err
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"methods": "magic"}, "methods: 'magic' is none of"),
+        ({"tasks": "sharpen:3"}, "there is no task 'sharpen:3'"),
+        ({"images": "nowhere"}, "there are no images at nowhere"),
+        ({"images": "photos/*.png"}, "there are no images at photos"),
+        ({"seeds": "-1"}, "'-1' is not a list of seeds"),
+        ({"samples": "0"}, "samples: Input should be greater than or equal to 1"),
+        ({"generator": "gone.pkl"}, "gone.pkl"),
+        ({"device": "tpu"}, "'tpu' is none of cpu, cuda"),
+        ({"shard": "3/2"}, "'3/2' is no shard"),
+        ({"store": "/dev/null/study.db"}, "cannot write beside /dev/null/study.db"),
+    ],
+)
+def test_a_bad_request_is_one_sentence_and_leaves_nothing(command, tmp_path: Path, changes, said):
+    settings = {"images": "generated:0", "tasks": "inpaint:0.5", "methods": "csgm"}
+    settings |= {"generator": "toy"} | changes
+    status, text = command("run", *(f"--{name}={value}" for name, value in settings.items()))
+    assert status == 2 and text.startswith("error: ") and said in text
+    assert text.count("\n") == 1 and not list(tmp_path.glob("*.db"))
+
+
+@pytest.mark.parametrize("name", ["status", "report", "export", "resume", "fid"])
+def test_every_command_refuses_what_is_no_study(command, name: str):
+    for content in (None, b"", b"no database " * 500):
+        if content is not None:
+            Path("study.db").write_bytes(content)
+        status, text = command(name)
+        assert status == 2 and text.startswith("error: ") and text.count("\n") == 1
+
+
+def test_a_study_of_a_newer_version_is_left_alone(command):
+    with writing(Path("study.db")) as study:
+        study.plan(jobs("generated:0"))
+    with sqlite3.connect("study.db") as database:
+        database.execute(f"PRAGMA user_version = {VERSION + 1}")
+    database.close()
+    before = Path("study.db").read_bytes()
+    flags = ["--images", "generated:0", "--tasks", "inpaint:0.5", "--methods", "csgm", *TOY]
+    status, text = command("run", *flags)
+    assert status == 2 and "written by a newer interlayer" in text
+    assert Path("study.db").read_bytes() == before
+
+
+def test_what_cannot_be_read_or_does_not_fit_is_recorded_and_the_rest_goes_on(command, monkeypatch):
+    """One damaged file among others, two with one name, and a method that takes no such task."""
+    worker = Worker(Setup(torch.get_num_threads()))
+    monkeypatch.setattr(cli, "local_slots", lambda *_: [Inline(lambda batch: worker.run(batch))])
+    G = ToyGenerator()
+    for seed, name in enumerate(("a/one.png", "a/two.png", "b/one.png")):
+        Path(name).parent.mkdir(exist_ok=True)
+        write_image(name, G(G.sample([seed])))
+    Path("a/damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
+    flags = ["--tasks", "superres:4", "--methods", "bicubic,interpolation", *TOY]
+    status, text = command("run", "--images", "a", "--images", "b", *flags)
+    assert status == 0 and "8 jobs are recorded in study.db; 5 failed" in text
+    with reading(Path("study.db")) as study:
+        rows = list(study.rows())
+    errors = {(Path(row["image"]).name, row["method"]): row["error"] or "" for row in rows}
+    assert "damaged.png is" in errors["damaged", "bicubic"]
+    assert all("needs known pixels" in errors[name, "interpolation"] for name in ("one.png", "two"))
+    names = {Path(row["image"]).name for row in rows}
+    assert names == {"one.png", "two", "damaged"} and len({row["image"] for row in rows}) == 4
+    assert all("\n" not in row["error"] for row in rows if row["error"])
