@@ -249,11 +249,22 @@ cli.main()
 """
 
 
+def _hears_ctrl_c() -> None:
+    """What a shell starts in the background ignores SIGINT, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_ctrl_c_writes_the_best_so_far_and_says_so(tmp_path: Path):
     out = tmp_path / "out"
     command = [sys.executable, "-c", ENDLESS, str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hears_ctrl_c,
+    )
     deadline = time.monotonic() + 120
     while not out.is_dir() and time.monotonic() < deadline:
         time.sleep(0.1)
