@@ -32,21 +32,36 @@ def finish(batch):
 
 
 def test_every_batch_is_run_once_and_drawn_when_a_worker_is_free():
-    planned, drawn, finished = jobs("generated:0-9"), 0, 0
+    planned, drawn, run = jobs("generated:0-9"), 0, 0
 
     def draw():
         nonlocal drawn
         for batch in singly(planned):
+            assert drawn == run
             drawn += 1
             yield batch
 
-    slots, seen = [Inline(finish) for _ in range(3)], Counter[str]()
+    def work(batch):
+        nonlocal run
+        run += 1
+        return finish(batch)
+
+    slots, seen = [Inline(work) for _ in range(3)], Counter[str]()
     for outcomes in stream(slots, draw()):
-        finished += len(outcomes)
         seen.update(each.job.id for each in outcomes)
-        assert drawn - finished <= len(slots)
     assert seen == Counter(job.id for job in planned)
     assert all(slot.stopped for slot in slots)
+
+
+def test_workers_have_their_next_batch_while_outcomes_are_stored():
+    run = list[Job]()
+
+    def work(batch):
+        run.extend(batch)
+        return finish(batch)
+
+    counts = [len(run) for _ in stream([Inline(work)], singly(jobs()[:4]))]
+    assert counts == [2, 3, 4, 4]
 
 
 def test_a_job_that_kills_its_workers_fails_and_the_others_do_not():

@@ -44,8 +44,10 @@ def stream(
     """Run batches on the workers and yield their outcomes as they come.
 
     Every worker has one batch under way at most, and none is drawn from ``batches`` before a worker
-    is free. When a worker dies, its batch goes to another and it is started anew; a batch that
-    three workers died of has failed. Workers that cannot start (no node is free) hold up nothing.
+    is free. Outcomes are yielded when their workers have been given the next batch, so that none
+    waits while they are stored. When a worker dies, its batch goes to another and it is started
+    anew; a batch that three workers died of has failed. Workers that cannot start (no node is free)
+    hold up nothing.
 
     Args:
         slots: one per worker; all are stopped at the end, however it comes.
@@ -59,6 +61,7 @@ def stream(
     starting: dict[Future[int], Slot] = {}
     running: dict[Future[list[Outcome]], tuple[Slot, Batch]] = {}
     idle: list[Slot] = []
+    finished: list[list[Outcome]] = []
     failed_starts = 0
     try:
         for slot in slots:
@@ -67,6 +70,8 @@ def stream(
             while idle and not stop() and (batch := again.pop() if again else next(waiting, None)):
                 slot = idle.pop()
                 running[slot.submit(batch)] = slot, batch
+            yield from finished
+            finished.clear()
             if idle and not running:
                 return
             under_way: list[Future[Any]] = [*starting, *running]
@@ -86,7 +91,7 @@ def stream(
                 slot, batch = running.pop(future)
                 if future.exception() is None:
                     idle.append(slot)
-                    yield future.result()
+                    finished.append(future.result())
                     continue
                 starting[slot.start()] = slot
                 deaths[batch] += 1
@@ -94,7 +99,7 @@ def stream(
                     again.append(batch)
                 else:
                     error = f"{ATTEMPTS} workers died of it; memory may be short: use fewer workers"
-                    yield [Outcome(job, error) for job in batch]
+                    finished.append([Outcome(job, error) for job in batch])
     finally:
         for slot in slots:
             slot.stop()
