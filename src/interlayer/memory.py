@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
@@ -16,10 +17,21 @@ def keep_freed_memory() -> bool:
     more than its arithmetic: see docs/performance.md. The setting is the process's, costs nothing
     but memory kept at its peak, and is left alone on other C libraries.
     """
-    if sys.platform != "linux":
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = _from_libc("mallopt")
     if mallopt is None:
         return False
     settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, 256 << 20))
     return all([mallopt(parameter, value) for parameter, value in settings])
+
+
+def return_freed_memory() -> bool:
+    """Give the system what is free right now; True if there was any.
+
+    Between two stages, which need blocks of other sizes: else holes of the one add to the next.
+    """
+    malloc_trim = _from_libc("malloc_trim")
+    return malloc_trim is not None and malloc_trim(0) == 1
+
+
+def _from_libc(name: str) -> Callable[..., int] | None:
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

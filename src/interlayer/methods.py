@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 DEFAULT_STEPS = 120
+AUTO_STEPS = 280
 LATENT_STEPS = 20
 
 
@@ -59,6 +60,9 @@ class Stage:
         losses: what it minimises.
         back: whether it moves the latent code towards the layer input that the stage before
             reached, ``argmin_z ||(G_1..p(z) - h) / std||²``, instead of towards the measurements.
+        afresh: whether it begins where the method began (where that was at random, at another code)
+            instead of where the stage before ended. The best point of the layer is kept, whichever
+            stage found it, so that the better start is the one gone on from.
 
     Raises:
         ValueError: if a value is out of range.
@@ -74,6 +78,7 @@ class Stage:
     temperature: float = 0.0
     losses: Losses = Losses()
     back: bool = False
+    afresh: bool = False
 
     def __post_init__(self) -> None:
         if self.layer < 0 or self.steps < 1:
@@ -84,8 +89,8 @@ class Stage:
             raise ValueError(f"a stage needs temperature >= 0, not {self}")
         if self.layer == 0 and self.radius is not None:
             raise ValueError("the first layer has no layer before it to draw a ball around")
-        if self.back and self.layer > 0:
-            raise ValueError("a stage goes back to layer 0 only")
+        if (self.back or self.afresh) and self.layer > 0:
+            raise ValueError("a stage goes back, or begins afresh, at layer 0 only")
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,8 @@ class Method:
 
     Attributes:
         name: as the command line calls it.
-        stages: in the order they run; layers must not decrease but where a stage goes back.
+        stages: in the order they run; layers must not decrease but where a stage goes back or
+            begins afresh.
         random_start: start at a random latent code of the seed instead of the generator's mean.
         finish: what is done in the image itself after the last stage, see `interlayer.refine`:
             "nothing", a "sparse" deviation from the estimate, or first to "stack" it with those of
@@ -114,7 +120,7 @@ class Method:
             raise ValueError(f"a method finishes with nothing, sparse or stack, not {self.finish}")
         layers = [stage.layer for stage in self.stages]
         pairs = zip(self.stages, self.stages[1:], strict=False)
-        if not layers or any(b.layer < a.layer and not b.back for a, b in pairs):
+        if not layers or any(b.layer < a.layer and not (b.back or b.afresh) for a, b in pairs):
             raise ValueError(f"a method needs stages with non-decreasing layers, not {layers}")
         if self.stages[0].back:
             raise ValueError("the first stage has nothing to go back from")
@@ -202,18 +208,23 @@ def ilo(
     return Method("ilo", tuple(stages)).scaled(steps)
 
 
-def auto(steps: int = 2 * DEFAULT_STEPS) -> Method:
-    """What the measurements themselves decide: how deep, how far, and what the image adds.
+def auto(steps: int = AUTO_STEPS) -> Method:
+    """What the measurements themselves decide: where to begin, how deep, how far, and what is added.
 
-    `ilo` over layers 0 and 2 to 7, each of which goes as far as held-out measurements say it helps,
-    and then `interlayer.refine`, where the image is the last layer. However many steps there are,
-    few are for the latent code, see `ilo`. The default method.
+    Two starts, of which held-out measurements choose: one code for all style inputs, which finds
+    what lies in the generator's range, and one for each, which comes nearer to what does not. Then
+    `ilo` over layers 2 to 7, each of which goes as far as held-out measurements say it helps, and
+    `interlayer.refine`, where the image is the last layer. However many steps there are, few are
+    for the latent code, see `ilo`. The default method.
     """
-    first, *later = ilo(steps, layers=(0, 2, 3, 4, 5, 6, 7)).stages
-    latent = min(first.steps, LATENT_STEPS)
-    share, rest = divmod(steps - latent, len(later))
+    first, *later = ilo(layers=(0, 2, 3, 4, 5, 6, 7)).stages
+    half = max(1, min(LATENT_STEPS, steps // 14) // 2)
+    shared = replace(first, steps=3 * half, lr=0.1, tied=True)
+    freed = replace(shared, steps=half, tied=False)
+    apart = replace(first, steps=2 * half, afresh=True)
+    share, rest = divmod(steps - 6 * half, len(later))
     later = [replace(p, steps=max(1, share + (i < rest))) for i, p in enumerate(later)]
-    return Method("auto", (replace(first, steps=latent), *later), finish="stack")
+    return Method("auto", (shared, freed, apart, *later), finish="stack")
 
 
 def sparse_gen(steps: int = DEFAULT_STEPS) -> Method:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -105,9 +106,10 @@ def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
 
     See `lpips` for which perceptual figure there is; none is downloaded.
     """
+    colours = zip(x_hat.split(1, 1), x.split(1, 1), strict=True)  # a third of the memory
     figures = {
         "psnr": PSNR()(x_hat, x).item(),
-        "ssim": SSIM()(x_hat, x).item(),
+        "ssim": fmean(SSIM()(a, b).item() for a, b in colours),
         "mse": F.mse_loss(x_hat, x).item(),
     }
     rgb = x_hat.shape[1] == 3 and x_hat.shape[-1] >= MIN_SIZE

@@ -17,7 +17,7 @@ from torch import Tensor
 from interlayer.errors import InputError
 from interlayer.generators import Generator, LayerState
 from interlayer.generators.base import gaussian_by_seed
-from interlayer.memory import keep_freed_memory
+from interlayer.memory import keep_freed_memory, return_freed_memory
 from interlayer.methods import Method, Stage
 from interlayer.objective import Fidelity, Objective, natural_fidelity, perceptual_term
 from interlayer.optimiser import BatchAdam, Langevin
@@ -162,11 +162,14 @@ def iterate(
         fidelity or natural_fidelity(physics),
         perceptual_term(y) if perceives else None,
     )
-    space = starting_space(generator, method, seeds, start, like)
+
+    def begin(number: int) -> SearchSpace:
+        return starting_space(generator, method, seeds, start, like, number)
+
     finishes = method.finish != "nothing" and fidelity is None and can_refine(physics)
     in_image = ticks(method.finish == "stack") if finishes else 0
     run = _Run(seeds, work=method.steps + STEPS_PER_TICK * in_image)
-    steps = _steps(physics, method, objective, space, run)
+    steps = _steps(physics, method, objective, begin, run)
     if not finishes:
         return steps
     image = Stage(generator.num_layers, in_image)
@@ -178,7 +181,7 @@ def _refine(
 ) -> Iterator[State]:
     """The last layer is the image: see `interlayer.refine`."""
     assert isinstance(physics, LinearPhysics)
-    estimates = [record.x_hat for record in run.records]
+    estimates = list({record.stage.layer: record.x_hat for record in run.records}.values())
     stack = method.finish == "stack"
     steps = refine(
         physics,
@@ -193,16 +196,23 @@ def _refine(
             loss, held_out = objective.fit(predicted, x), objective.held_out(predicted, x)
         run.refine(stage, tick + 1, x, loss, held_out)
         done = min(1.0, (method.steps + STEPS_PER_TICK * (tick + 1)) / run.work)
+        return_freed_memory()
         yield State(stage, len(method.stages), tick, loss, held_out, x, done, label, run.solution)
 
 
 def _steps(
-    physics: Physics, method: Method, objective: Objective, space: SearchSpace, run: _Run
+    physics: Physics,
+    method: Method,
+    objective: Objective,
+    begin: Callable[[int], SearchSpace],
+    run: _Run,
 ) -> Iterator[State]:
     # Algorithm 1 of arXiv 2102.07364
-    langevin = Langevin(run.seeds)
+    langevin, space = Langevin(run.seeds), begin(0)
     for number, stage in enumerate(method.stages):
         goal = space if stage.back else None
+        if stage.afresh:
+            space = begin(number)
         space = space.at(stage)
         adam = BatchAdam(list(space.variables.values()))
         run.begin(space, adam)
@@ -300,8 +310,12 @@ def starting_space(
     seeds: Sequence[int],
     start: Solution | None,
     like: Tensor,
+    number: int,
 ) -> SearchSpace:
-    """The point to begin at: another solution's, else the mean, or random if the method asks."""
+    """The point to begin at: another solution's, else the mean, or random if the method asks.
+
+    Random codes differ from ``number`` to ``number``, the stage's.
+    """
     if start is not None:
         z = start.z.to(like)
         if len(z) != len(seeds) or z.shape[1:] != generator.latent_shape:
@@ -310,7 +324,8 @@ def starting_space(
                 f"{generator.name} needs {(len(seeds), *generator.latent_shape)}"
             )
     elif method.random_start or not generator.starts_at_mean:
-        z = gaussian_by_seed(seeds, generator.latent_shape).to(like)
+        z = gaussian_by_seed([seed + (number << 32) for seed in seeds], generator.latent_shape)
+        z = z.to(like)
     else:
         z = like.new_zeros(len(seeds), *generator.latent_shape)
     layer, centre = 0, LayerState()
@@ -400,6 +415,7 @@ class _Run:
         """Close the stage at its best point."""
         self.records.append(self._record())
         self.space.move_to({name: self.best[name] for name in self.space.point})
+        return_freed_memory()
 
     def refine(self, stage: Stage, ticks: int, x: Tensor, loss: Tensor, held_out: Tensor) -> None:
         if self.image is None:
