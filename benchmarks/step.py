@@ -36,8 +36,13 @@ KINDS = {
     "1x1 convolutions": ("convolution 1x1", "bmm"),
     "depthwise convolutions": ("convolution 3x3",),
     "activations": ("leaky_relu", "add_"),
-    "style gradients": ("aten::mul", "aten::sum"),
+    "style gradients": ("batch_norm_backward", "aten::mul", "aten::sum"),
     "copies and shuffles": ("copy_", "clone", "cat", "fill_"),
+    "image, loss and optimiser": (
+        *("slow_conv2d", "mm", "aten::add", "aten::sub", "aten::div", "aten::pow"),
+        *("index", "where", "clamp", "slice", "select", "stack"),
+    ),
+    "autograd": ("_Styled", "evaluate_function"),
 }
 
 

@@ -27,7 +27,7 @@ def test_layers_must_not_decrease():
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("steps", [12, 50, 999])
+@pytest.mark.parametrize("steps", [28, 50, 999])
 def test_scaled_methods_have_the_steps_asked_for(name, steps):
     assert METHODS[name](steps).steps == METHODS[name]().scaled(steps).steps == steps
 

@@ -209,7 +209,7 @@ def ilo(
 
 
 def auto(steps: int = AUTO_STEPS) -> Method:
-    """What the measurements themselves decide: where to begin, how deep, how far, and what is added.
+    """What the measurements themselves decide: where to begin, how deep and how far to go.
 
     Two starts, of which held-out measurements choose: one code for all style inputs, which finds
     what lies in the generator's range, and one for each, which comes nearer to what does not. Then

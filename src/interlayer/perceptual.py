@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -84,8 +84,8 @@ class PerceptualNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(STD).reshape(3, 1, 1))
         self.eval().to(memory_format=torch.channels_last)
 
-    def features(self, x: Tensor) -> list[Tensor]:
-        """Unit features (B, C_s, h_s, w_s) of pictures (B, 3, H, W) in [0, 1], one per slice.
+    def features(self, x: Tensor) -> Iterator[Tensor]:
+        """Unit features (B, C_s, h_s, w_s) of pictures (B, 3, H, W) in [0, 1], slice by slice.
 
         Raises:
             InputError: if ``x`` is no RGB picture of at least 32x32 pixels.
@@ -96,11 +96,9 @@ class PerceptualNetwork(nn.Module):
                 f"or more, not of shape {tuple(x.shape)}; use a method without it"
             )
         h = ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        found: list[Tensor] = []
         for part in self.slices:
             h = part(h)
-            found.append(F.normalize(h, dim=1, eps=1e-10))
-        return found
+            yield F.normalize(h, dim=1, eps=1e-10)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Distance (B,) between pictures (B, 3, H, W) in [0, 1]; raises as `features`."""

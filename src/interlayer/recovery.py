@@ -22,6 +22,7 @@ from torch import Tensor
 from interlayer.errors import InputError
 from interlayer.files import replacing, write_text
 from interlayer.images import contact_sheet, write_gif, write_image
+from interlayer.memory import return_freed_memory
 from interlayer.perceptual import MIN_SIZE, lpips
 from interlayer.solve import Solution
 from interlayer.tasks import make_physics, masks_of, runs_code
@@ -106,6 +107,7 @@ def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
 
     See `lpips` for which perceptual figure there is; none is downloaded.
     """
+    return_freed_memory()  # all of it is for blocks of other sizes
     colours = zip(x_hat.split(1, 1), x.split(1, 1), strict=True)  # a third of the memory
     figures = {
         "psnr": PSNR()(x_hat, x).item(),

@@ -324,8 +324,8 @@ def starting_space(
                 f"{generator.name} needs {(len(seeds), *generator.latent_shape)}"
             )
     elif method.random_start or not generator.starts_at_mean:
-        z = gaussian_by_seed([seed + (number << 32) for seed in seeds], generator.latent_shape)
-        z = z.to(like)
+        draws = gaussian_by_seed(seeds, (number + 1, *generator.latent_shape))
+        z = draws[:, number].to(like)
     else:
         z = like.new_zeros(len(seeds), *generator.latent_shape)
     layer, centre = 0, LayerState()

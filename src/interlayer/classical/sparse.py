@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
@@ -70,18 +69,20 @@ def path(
     x = before = _start(physics, y, weight) if start is None else start
     centre = torch.zeros_like(x) if centre is None else centre
     prox, norm = PRIORS[prior](), _squared_norm(physics, x)
-    recent: deque[Tensor] = deque(maxlen=max(1, steps // 2) if prox.noisy else 1)
+    kept = max(1, steps // 2) if prox.noisy else 1
     momentum = x.new_ones(len(x), 1, 1, 1)
     for lambda_ in lambdas:
-        for _ in range(steps):
+        total = torch.zeros_like(x)
+        for step in range(steps):
             following = (1 + (1 + 4 * momentum**2).sqrt()) / 2
             ahead = x + (momentum - 1) / following * (x - before)
             slope = physics.A_adjoint(weight * (physics.A(ahead) - y)) / norm
             before, x = x, centre + prox(ahead - slope - centre, lambda_)
             uphill = ((ahead - x) * (x - before)).sum((1, 2, 3), keepdim=True) > 0
             momentum = following.masked_fill(uphill, 1)
-            recent.append(x)
-        yield lambda_, torch.stack(tuple(recent)).mean(0).clamp(0, 1)
+            if step >= steps - kept:
+                total += x
+        yield lambda_, (total / kept).clamp(0, 1)
 
 
 def tv(
