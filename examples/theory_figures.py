@@ -281,7 +281,7 @@ def figure_faces(x: Tensor) -> None:
         found = [il.solve(physics, y, generator, method) for method in methods]
         errors[level] = [distance(solution.x_hat, x).item() for solution in found]
         deepest = replace(il.auto(84), finish="nothing")
-        stages = il.solve(physics, y, generator, deepest).stages[1:]
+        stages = [s for s in il.solve(physics, y, generator, deepest).stages if s.stage.layer]
         reached[level] = [record.deviation.item() for record in stages]
         left.plot(range(len(radii)), errors[level], "o-", label=f"{100 * level:g} %")
         layers = [record.stage.layer for record in stages]
