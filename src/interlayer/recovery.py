@@ -107,13 +107,13 @@ def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
 
     See `lpips` for which perceptual figure there is; none is downloaded.
     """
-    return_freed_memory()  # all of it is for blocks of other sizes
     colours = zip(x_hat.split(1, 1), x.split(1, 1), strict=True)  # a third of the memory
     figures = {
         "psnr": PSNR()(x_hat, x).item(),
         "ssim": fmean(SSIM()(a, b).item() for a, b in colours),
         "mse": F.mse_loss(x_hat, x).item(),
     }
+    return_freed_memory()  # all of it is for blocks of other sizes
     rgb = x_hat.shape[1] == 3 and x_hat.shape[-1] >= MIN_SIZE
     return figures | {k: v.item() for k, v in (lpips(x_hat, x) if rgb else {}).items()}
 

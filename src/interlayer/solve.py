@@ -168,7 +168,7 @@ def iterate(
 
     finishes = method.finish != "nothing" and fidelity is None and can_refine(physics)
     in_image = ticks(method.finish == "stack") if finishes else 0
-    run = _Run(seeds, work=method.steps + STEPS_PER_TICK * in_image)
+    run = _Run(seeds, method, work=method.steps + STEPS_PER_TICK * in_image)
     steps = _steps(physics, method, objective, begin, run)
     if not finishes:
         return steps
@@ -392,8 +392,8 @@ def as_reconstructor(
 class _Run:
     """What has happened so far."""
 
-    def __init__(self, seeds: tuple[int, ...], work: int) -> None:
-        self.seeds, self.work = seeds, work
+    def __init__(self, seeds: tuple[int, ...], method: Method, work: int) -> None:
+        self.seeds, self.method, self.work = seeds, method, work
         self.image: StageRecord | None = None
         self.started = time.perf_counter()
         self.losses: list[Tensor] = []
@@ -403,7 +403,9 @@ class _Run:
     def begin(self, space: SearchSpace, adam: BatchAdam) -> None:
         """A layer seen before keeps its best, so that a further round can only improve on it."""
         self.space, self.adam, layer = space, adam, space.stage.layer
-        self.best = Best() if space.stage.back else self.bests.setdefault(layer, Best())
+        seen_again = sum(stage.layer == layer for stage in self.method.stages) > 1
+        kept = seen_again and not space.stage.back
+        self.best = self.bests.setdefault(layer, Best()) if kept else Best()
         self.stage_started, self.steps_before = time.perf_counter(), len(self.losses)
 
     def record(self, x: Tensor, loss: Tensor, held_out: Tensor, total: Tensor) -> None:
@@ -415,6 +417,7 @@ class _Run:
         """Close the stage at its best point."""
         self.records.append(self._record())
         self.space.move_to({name: self.best[name] for name in self.space.point})
+        del self.adam
         return_freed_memory()
 
     def refine(self, stage: Stage, ticks: int, x: Tensor, loss: Tensor, held_out: Tensor) -> None:
