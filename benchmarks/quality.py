@@ -16,7 +16,9 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -118,6 +120,7 @@ def main() -> None:
         run_missing(jobs[shard - 1 :: of], options.results, options.pictures)
     rows = [row for row in read(options.results) if any(job.key() == key(row) for job in jobs)]
     print_tables(rows, options.tasks, options.methods)
+    print_means(rows, options.tasks, options.methods)
     for task in options.tasks:
         draw_sheet([job for job in jobs if job.task == task], options.methods, options.pictures)
 
@@ -156,22 +159,51 @@ def print_tables(rows: list[dict], tasks: list[str], methods: list[str]) -> None
         for photo in dict.fromkeys(row["photo"] for row in rows if row["task"] == task):
             cells = [cell(found.get((task, photo, method))) for method in methods]
             print(f"| `{task}` | {photo} | {' | '.join(cells)} |")
-    complete = [
-        rest
-        for rest in dict.fromkeys((row["task"], row["photo"]) for row in rows)
-        if all("psnr" in found.get((*rest, method), {}) for method in methods)
-    ]
-    if complete:
-        mean = [sum(found[(*c, m)]["psnr"] for c in complete) / len(complete) for m in methods]
-        print(f"| **mean** | {len(complete)} rows | {' | '.join(f'{m:.2f}' for m in mean)} |")
+
+
+def print_means(rows: list[dict], tasks: list[str], methods: list[str]) -> None:
+    """Means over the images of a task, the best PSNR and distance bold.
+
+    The last column is how far `auto` stays below the best stage of its own path, the most of all
+    images: what an oracle that knows the truth would have gained by stopping elsewhere.
+    """
+    print(f"\n| task | {' | '.join(methods)} | oracle's gain |\n|---|{'---|' * len(methods)}---|")
+    for task in tasks:
+        means: dict[str, tuple[float, float]] = {}
+        for method in methods:
+            found = [r for r in rows if (r["task"], r["method"]) == (task, method) and "psnr" in r]
+            if found:
+                means[method] = fmean(r["psnr"] for r in found), fmean(map(distance, found))
+        if not means:
+            continue
+        most = max(psnr for psnr, _ in means.values())
+        least = min(distance for _, distance in means.values())
+        cells = [mean_cell(means.get(method), most, least) for method in methods]
+        paths = [r for r in rows if (r["task"], r["method"]) == (task, "auto")]
+        gains = [max(psnr for _, psnr in r["stages"]) - r["psnr"] for r in paths]
+        gain = f"{max(0.0, *gains):.2f}" if gains else ""
+        print(f"| `{task}` | {' | '.join(cells)} | {gain} |")
+
+
+def mean_cell(mean: tuple[float, float] | None, most: float, least: float) -> str:
+    """PSNR and perceptual distance, each bold if it is the best."""
+    if mean is None:
+        return ""
+    bests = zip(mean, (most, least), (".2f", ".3f"), strict=True)
+    psnr, distance = (f"**{m:{f}}**" if m == best else f"{m:{f}}" for m, best, f in bests)
+    return f"{psnr} ({distance})"
+
+
+def distance(row: dict) -> float:
+    """The perceptual distance that there is."""
+    return row.get("lpips", row.get("stlpips", nan))
 
 
 def cell(row: dict | None) -> str:
-    """PSNR and the LPIPS that there is."""
+    """PSNR and perceptual distance."""
     if row is None or "psnr" not in row:
         return "" if row is None else "does not fit"
-    distance = row.get("lpips", row.get("stlpips"))
-    return f"{row['psnr']:.2f}" + ("" if distance is None else f" ({distance:.3f})")
+    return f"{row['psnr']:.2f} ({distance(row):.3f})"
 
 
 def draw_sheet(jobs: list[Job], methods: list[str], pictures: Path) -> None:
