@@ -84,7 +84,13 @@ def test_a_study_on_two_nodes_of_which_one_is_lost_is_the_study(tmp_path: Path, 
     assert results(store) == here(planned, slots[0].setup, tmp_path / "here.db")
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("address", ["auto", "127.0.0.1:1", "ray://127.0.0.1:1", "nonsense"])
-def test_no_cluster_is_one_sentence(address: str):
+def test_no_cluster_is_one_sentence_at_once(address: str, tmp_path: Path, monkeypatch):
+    """``auto`` finds the note of a cluster that is gone, which Ray would try for minutes."""
+    note = tmp_path / "ray" / "ray_current_cluster"
+    note.parent.mkdir()
+    note.write_text("127.0.0.1:1")
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     with pytest.raises(InputError, match="there is no Ray cluster to use at"), ray_slots(address):
         pass

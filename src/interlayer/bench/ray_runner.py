@@ -60,10 +60,23 @@ def _content(source: str) -> bytes | None:
 
 
 def _reach(address: str) -> None:
-    """Raise `OSError` at once where nothing listens: Ray itself would try for minutes."""
+    """Raise at once where nothing listens: Ray itself would try for minutes."""
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or _own_cluster()
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def _own_cluster() -> str:
+    """Where Ray takes this machine's cluster to be, which may be gone; empty if it does not say."""
+    with suppress(ImportError):  # there is no public function
+        from ray._private.services import (  # pyright: ignore[reportMissingImports]
+            canonicalize_bootstrap_address,
+        )
+
+        return canonicalize_bootstrap_address("auto") or ""
+    return ""
 
 
 @contextmanager
@@ -91,7 +104,9 @@ def ray_slots(
     try:
         import ray  # pyright: ignore[reportMissingImports]
     except ImportError:
-        raise InputError("Ray is not installed; run pip install interlayer[distributed]") from None
+        raise InputError(
+            "Ray is not installed; run pip install 'interlayer[distributed]'"
+        ) from None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     quiet: dict[str, Any] = {"include_dashboard": False, "logging_level": "ERROR"}
     try:
