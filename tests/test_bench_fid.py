@@ -89,7 +89,7 @@ def test_what_is_missing_is_said_in_a_sentence(study: Store, weights, tmp_path: 
     monkeypatch.setattr(fid, "FEWEST", 100)
     refused("holds no 100 pictures of any task and method", weights=weights)
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
-    refused("pip install interlayer.fidelity", weights=weights)
+    refused("pip install .interlayer.fidelity", weights=weights)
 
 
 def test_weights_that_would_run_code_are_refused(study: Store, weights, tmp_path: Path):

@@ -77,7 +77,7 @@ def distances(
         from torch_fidelity import calculate_metrics  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InputError(
-            "torch-fidelity is not installed; run pip install interlayer[fidelity]"
+            "torch-fidelity is not installed; run pip install 'interlayer[fidelity]'"
         ) from None
     cells = _cells(store, note)
     given = None if reference is None else [Path(name) for name in find_images(str(reference))]
