@@ -2,12 +2,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import deepinv
 import pytest
 import torch
 
 from interlayer import InputError, ToyGenerator, write_image
+from interlayer.bench.estimate import seconds_of
 from interlayer.bench.jobs import batches, task_digest
-from interlayer.bench.spec import checked, read_spec
+from interlayer.bench.spec import checked, find_images, read_spec
 from interlayer.bench.worker import Setup, Worker
 
 from .bench_studies import jobs
@@ -74,9 +76,10 @@ def test_images_are_found_named_and_used_once(photos: Path):
         ({"methods": ["magic"]}, "'magic' is none of"),
         ({"quality": "superb"}, "'superb' is none of"),
         ({"tasks": []}, "tasks: "),
-        ({"colour": "red"}, "colour: Extra inputs"),
+        ({"colour": "red"}, "colour: there is no such setting; use some of images, tasks"),
         ({"seeds": "5-1"}, "'5-1' is not a list of seeds"),
         ({"holdout": 2}, "holdout: .* less than or equal to 0.9"),
+        ({"seeds": [1 << 63]}, "seeds.0: .* less than"),
     ],
 )
 def test_bad_settings_are_refused_in_a_sentence(settings, message):
@@ -90,6 +93,9 @@ def test_bad_settings_are_refused_in_a_sentence(settings, message):
     [
         ({"images": "nowhere"}, "there are no images at nowhere"),
         ({"images": "/tmp/nothing-*.png"}, "there are no images at"),
+        ({"images": "x" * 5000}, "cannot look for images at x.*: File name too long"),
+        ({"images": "deepinv:Faces"}, "no folder of pictures named 'Faces'; use .*Set14HR"),
+        ({"images": "deepinv:Set14HR:nowhere"}, "cannot open Set14HR .*download=True"),
         ({"tasks": "sharpen:3"}, "there is no task 'sharpen:3'"),
         ({"tasks": "superres:5"}, "superres:5"),
         ({"generator": "cats"}, "no generator 'cats'"),
@@ -105,10 +111,36 @@ def test_a_spec_is_read_from_yaml(tmp_path: Path):
     file.write_text("images: generated:0-2\ntasks: {inpaint: [0.1, 0.2]}\nmethods: ilo\nseeds: 0-2")
     spec = checked(read_spec(file))
     assert spec.tasks == ("inpaint:0.1", "inpaint:0.2") and spec.seeds == (0, 1, 2)
-    for content in ("- a list", "{", "!!python/object/apply:os.system [true]"):
-        file.write_text(content)
-        with pytest.raises(InputError, match="spec.yaml"):
-            read_spec(file)
+    file.write_text("tasks: {colorize: , inpaint: 0.1}")
+    tasks = checked(SETTINGS | read_spec(file)).tasks
+    assert tasks == ("colorize", "inpaint:0.1")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"- a list", "holds no settings"),
+        (b"images: a\nseeds: {", r"is no YAML \(line 2: "),
+        (b"!!python/object/apply:os.system [true]", r"is no YAML \(line 1: could not determine"),
+        (b"\xff\xfe\x00", "it is no text"),
+        (None, "cannot read .*spec.yaml: No such file or directory; check the name"),
+    ],
+)
+def test_what_is_no_spec_is_refused_in_a_sentence(tmp_path: Path, content, message):
+    if content is not None:
+        (tmp_path / "spec.yaml").write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read_spec(tmp_path / "spec.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_data_set_of_deepinv_is_its_files(photos: Path, monkeypatch):
+    monkeypatch.setattr(deepinv.datasets.Set14HR, "check_dataset_exists", lambda _: True)
+    photos.rename(photos.with_name("Set14_HR"))
+    found = find_images(f"deepinv:Set14HR:{photos.parent}")
+    assert (
+        found == sorted(map(str, photos.with_name("Set14_HR").rglob("*.png"))) and len(found) == 6
+    )
 
 
 def test_batches_share_a_problem_and_lose_nothing():
@@ -146,6 +178,13 @@ def test_a_bad_image_fails_alone(worker: Worker, photos: Path):
     failed = [each for each in worker.run(planned) if each.error]
     assert [each.job.image for each in failed] == ["damaged"]
     assert "damaged.png is" in (failed[0].error or "")
+
+
+def test_an_estimate_survives_a_bad_first_image(photos: Path):
+    (photos / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
+    planned = jobs(str(photos), tasks="inpaint:0.5", methods="csgm")
+    assert planned[0].image == "0"
+    assert seconds_of(planned, Setup(torch.get_num_threads())) > 0
 
 
 def test_an_image_that_changed_since_it_was_planned_is_refused(worker: Worker, photos: Path):

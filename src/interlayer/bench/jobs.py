@@ -46,7 +46,7 @@ class Job:
         task_sha256: of the files that the task names; empty where it names none.
         method: a name that `reconstruct` knows.
         method_sha256: of its settings.
-        quality: likewise.
+        quality: ``draft``, ``normal`` or ``best``.
         holdout: fraction of the measurements that judge.
         seed: of the operator, the noise and the method.
         generator: a name or a file, as for `load`, or ``toy``.

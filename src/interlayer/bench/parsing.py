@@ -12,6 +12,9 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 def parse_seeds(text: str) -> list[int]:
     """Seeds of ``0-7`` or ``3,5,8`` or a mixture.
 
+    Raises:
+        InputError: if it is none.
+
     >>> parse_seeds("0-2,7")
     [0, 1, 2, 7]
     """

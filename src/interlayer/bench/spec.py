@@ -10,13 +10,14 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import deepinv.datasets
 import yaml
+from deepinv.datasets import ImageFolder
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    NonNegativeInt,
     ValidationError,
     field_validator,
 )
@@ -36,7 +37,7 @@ from interlayer.reconstruct import QUALITIES, method_names
 from interlayer.samples import sample_photo
 from interlayer.tasks import make_physics
 
-GENERATED, SAMPLE = "generated:", "sample:"
+GENERATED, SAMPLE, DEEPINV = "generated:", "sample:", "deepinv:"
 SUFFIXES = {
     *(".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".avif", ".jp2")
 }
@@ -55,15 +56,15 @@ def _levels(value: object) -> object:
     """Tasks by name, ``{inpaint: [0.01, 0.1]}``, as a list of names with levels."""
     if not isinstance(value, Mapping):
         return _listed(value)
-    pairs = ((name, _listed(levels)) for name, levels in value.items())
     return [
-        f"{name}:{level}"
-        for name, levels in pairs
-        for level in (levels if isinstance(levels, Sequence) else [levels])
+        name if level is None else f"{name}:{level}"
+        for name, levels in value.items()
+        for level in (levels if isinstance(levels, list) else [levels])
     ]
 
 
-Seeds = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(_seeds), Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]  # what SQLite and PyTorch can hold
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_seeds), Field(min_length=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
@@ -71,8 +72,9 @@ class Spec(BaseModel):
     """Settings of a study: every image x task x method x seed is one job.
 
     Attributes:
-        images: files, folders, globs, ``generated:0-99`` (drawn from the generator, with seeds that
-            no method has) or ``sample:astronaut``.
+        images: files, folders, globs, ``deepinv:NAME:FOLDER`` (pictures of a data set of deepinv),
+            ``generated:0-99`` (drawn from the generator, with seeds that no method has) or
+            ``sample:astronaut``.
         tasks: as for `make_physics`; in YAML also by name, ``{inpaint: [0.01, 0.1]}``.
         methods: as for `reconstruct`.
         seeds: of operator, noise and method; in YAML also ``0-3``.
@@ -95,9 +97,7 @@ class Spec(BaseModel):
     images: Names
     tasks: Annotated[tuple[str, ...], BeforeValidator(_levels), Field(min_length=1)]
     methods: Names
-    seeds: Annotated[tuple[NonNegativeInt, ...], BeforeValidator(_seeds), Field(min_length=1)] = (
-        0,
-    )
+    seeds: Seeds = (0,)
     generator: str = "faces"
     label: int | None = Field(None, ge=0)
     quality: str = "normal"
@@ -141,7 +141,13 @@ def checked(values: Mapping[str, Any]) -> Spec:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise InputError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
+        if first["type"] == "extra_forbidden":
+            reason = f"there is no such setting; use some of {', '.join(Spec.model_fields)}"
+        elif first["type"] == "missing":
+            reason = f"this is missing; give --{place}, or a line `{place}: ...` in the YAML file"
+        else:
+            reason = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{place}: {reason}") from None
 
 
 def read_spec(path: Path) -> dict[str, Any]:
@@ -152,8 +158,15 @@ def read_spec(path: Path) -> dict[str, Any]:
     """
     try:
         values = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; check the name") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        mark, reason = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise InputError(
+            f"{path} is no YAML ({line}{reason or 'it is no text'}); write lines such as "
+            "`methods: [csgm, ilo]`"
+        ) from None
     if not isinstance(values, dict):
         raise InputError(f"{path} holds no settings; write lines such as `methods: [csgm, ilo]`")
     return {str(name): value for name, value in values.items()}
@@ -215,17 +228,49 @@ def find_images(text: str) -> list[str]:
     if text.startswith(SAMPLE):
         sample_photo(text.removeprefix(SAMPLE), 16)
         return [text]
-    path = Path(text).expanduser()
-    if path.is_dir():
-        found = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
-    elif path.is_file():
-        found = [path]
-    else:
-        found = [Path(name) for name in glob.glob(str(path), recursive=True)]
-    files = sorted(file.resolve() for file in found if file.is_file())
+    try:
+        of_deepinv = text.startswith(DEEPINV)
+        found = _of_deepinv(text.removeprefix(DEEPINV)) if of_deepinv else _of_disk(Path(text))
+        files = sorted(file.resolve() for file in found if file.is_file())
+    except OSError as error:
+        reason = f"{error.strerror}; check the name"
+        raise InputError(f"cannot look for images at {text}: {reason}") from None
     if not files:
         raise InputError(f"there are no images at {text}; give a picture, a folder or a glob")
     return [str(file) for file in files]
+
+
+def _of_disk(path: Path) -> list[Path]:
+    """A file, the pictures in a folder, or all that a glob stands for."""
+    path = path.expanduser()
+    if path.is_dir():
+        return [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
+    if path.is_file():
+        return [path]
+    return [Path(name) for name in glob.glob(str(path), recursive=True)]
+
+
+def _of_deepinv(text: str) -> list[Path]:
+    """The picture files of ``NAME`` or ``NAME:FOLDER``; deepinv checks that they are there."""
+    name, _, folder = text.partition(":")
+    kinds: dict[str, Any] = {
+        each: kind
+        for each, kind in vars(deepinv.datasets).items()
+        if isinstance(kind, type) and issubclass(kind, ImageFolder) and kind is not ImageFolder
+    }
+    if name not in kinds:
+        raise InputError(
+            f"deepinv has no folder of pictures named {name!r}; use {DEEPINV} with one of "
+            f"{', '.join(kinds)}"
+        )
+    try:
+        return [Path(file) for file in kinds[name](folder or None, use_dict_output=True).x_paths]
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"deepinv cannot open {name} ({reason}); fetch it with deepinv.datasets.{name}(FOLDER, "
+            f"download=True) and give {DEEPINV}{name}:FOLDER"
+        ) from None
 
 
 def image_digest(source: str, prior: str) -> str:
