@@ -1,5 +1,6 @@
 """What `interlayer bench` says when it is asked for what cannot be."""
 
+import re
 import sqlite3
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from interlayer import ToyGenerator, write_image
-from interlayer.bench import cli, reading, writing
+from interlayer.bench import cli, reading, store, writing
 from interlayer.bench.store import VERSION
 from interlayer.bench.worker import Setup, Worker
 from interlayer.cli import main
@@ -43,16 +44,29 @@ def command(tmp_path: Path, monkeypatch, capsys):
         ({"samples": "0"}, "samples: Input should be greater than or equal to 1"),
         ({"generator": "gone.pkl"}, "gone.pkl"),
         ({"device": "tpu"}, "'tpu' is none of cpu, cuda"),
+        ({"device": "cuda"}, "PyTorch finds no GPU on this machine; give --device cpu"),
         ({"shard": "3/2"}, "'3/2' is no shard"),
+        ({"budget": "soon"}, "'soon' is no length of time; write 90s, 30m"),
+        ({"store": "."}, ". is a folder; name a file"),
         ({"store": "/dev/null/study.db"}, "cannot write beside /dev/null/study.db"),
     ],
 )
-def test_a_bad_request_is_one_sentence_and_leaves_nothing(command, tmp_path: Path, changes, said):
+def test_a_bad_request_is_one_sentence_and_leaves_nothing(
+    command, tmp_path: Path, monkeypatch, changes, said
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     settings = {"images": "generated:0", "tasks": "inpaint:0.5", "methods": "csgm"}
     settings |= {"generator": "toy"} | changes
-    status, text = command("run", *(f"--{name}={value}" for name, value in settings.items()))
-    assert status == 2 and text.startswith("error: ") and said in text
-    assert text.count("\n") == 1 and not list(tmp_path.glob("*.db"))
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    for more in ([], ["--dry-run"] if "store" not in changes else []):
+        status, text = command("run", *flags, *more)
+        assert status == 2 and text.startswith("error: ") and said in text
+        assert text.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_a_study_of_nothing_says_what_is_missing(command):
+    status, text = command("run", "--images", "generated:0", "--methods", "csgm")
+    assert status == 2 and "tasks: this is missing; give --tasks, or a line `tasks: ...`" in text
 
 
 @pytest.mark.parametrize("name", ["status", "report", "export", "resume", "fid"])
@@ -62,6 +76,44 @@ def test_every_command_refuses_what_is_no_study(command, name: str):
             Path("study.db").write_bytes(content)
         status, text = command(name)
         assert status == 2 and text.startswith("error: ") and text.count("\n") == 1
+
+
+def test_a_merge_of_what_is_no_study_leaves_nothing(command, tmp_path: Path):
+    status, text = command("merge", "none.db", "--store", "whole.db")
+    assert status == 2 and "there is no study at none.db" in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_ends_the_study_in_a_sentence_and_it_goes_on(command, monkeypatch):
+    worker = Inline(Worker(Setup(torch.get_num_threads())).run)
+    monkeypatch.setattr(cli, "local_slots", lambda *_: [worker])
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    flags = ["--images=generated:0-1", "--tasks=inpaint:0.5", "--methods=csgm,interpolation", *TOY]
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "replacing", full)
+        status, text = command("run", *flags)
+    assert status == 2 and worker.stopped
+    assert "error: cannot write beside study.db: No space left on device; make room" in text
+    status, text = command("run", *flags)
+    assert status == 0 and "4 jobs are recorded in study.db\n" in text
+
+
+def test_every_extra_that_is_named_exists():
+    root = Path(__file__).parents[1]
+    table = (root / "pyproject.toml").read_text("utf-8").partition("optional-dependencies]")[2]
+    extras = set(re.findall(r"^([\w-]+) = ", table.partition("\n[")[0], re.MULTILINE))
+    texts = [file.read_text("utf-8") for file in (root / "src").rglob("*.py")]
+    texts += [file.read_text("utf-8") for file in [root / "README.md", *root.glob("docs/*.md")]]
+    named = {
+        name
+        for text in texts
+        for found in re.findall(r"interlayer\[([\w,-]+)\]|extra `([\w-]+)`", text)
+        for name in "".join(found).split(",")
+    }
+    assert {"distributed", "fidelity", "parquet"} <= named <= extras
 
 
 def test_a_study_of_a_newer_version_is_left_alone(command):

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -52,7 +53,7 @@ def run(
     spec: Annotated[Path | None, typer.Argument(help="YAML with the settings below.")] = None,
     images: Annotated[
         list[str] | None,
-        typer.Option(help="File, folder, glob or generated:0-99; may be repeated."),
+        typer.Option(help="File, folder, glob, deepinv:NAME:FOLDER or generated:0-99; repeatable."),
     ] = None,
     tasks: Annotated[
         list[str] | None, typer.Option(help="Such as circulant:0.01,inpaint:0.1; repeatable.")
@@ -104,6 +105,7 @@ def run(
         "samples": samples,
     }
     place, shards = parse_shard(shard)
+    limit = parse_duration(budget) if budget else None
     jobs = plan(checked(values | {k: v for k, v in given.items() if v is not None}), say)
     jobs = jobs[place::shards]
     if dry_run:
@@ -111,7 +113,7 @@ def run(
         return
     with _slots(workers, device, ray, gpus, send_images) as slots, writing(store) as study:
         study.plan(jobs)
-        execute(study, study.pending(jobs, retry=retry), slots, batch, budget)
+        execute(study, study.pending(jobs, retry=retry), slots, batch, limit)
 
 
 @app.command()
@@ -127,20 +129,31 @@ def resume(
     send_images: SendImages = False,
 ) -> None:
     """Run what is left of a study, without its spec."""
-    with reading(store):
-        pass
+    limit = parse_duration(budget) if budget else None
+    _require(store)
     with _slots(workers, device, ray, gpus, send_images) as slots, writing(store) as study:
         jobs = study.pending(study.jobs(), retry=retry)
         for job in jobs:
             _refuse_unlike(job, store)
-        execute(study, jobs, slots, batch, budget)
+        execute(study, jobs, slots, batch, limit)
 
 
 def execute(
-    study: Store, jobs: Sequence[Job], slots: Sequence[Slot], batch: int, budget: str | None
+    study: Store, jobs: Sequence[Job], slots: Sequence[Slot], batch: int, limit: float | None
 ) -> None:
-    """Run jobs and record them as they come; exits with 130 when interrupted."""
-    deadline = time.monotonic() + parse_duration(budget) if budget else float("inf")
+    """Run jobs and record them as they come; exits with 130 when interrupted.
+
+    Args:
+        study: that the jobs are planned in.
+        jobs: to be run.
+        slots: one per worker.
+        batch: how many jobs a worker is given at once, at most.
+        limit: seconds after which no job is started, ``None`` for no such limit.
+
+    Raises:
+        InputError: if workers cannot start, or there is no room for what they find.
+    """
+    deadline = time.monotonic() + (float("inf") if limit is None else limit)
     finished = failed = 0
     try:
         results = stream(slots, batches(jobs, batch), lambda: time.monotonic() > deadline)
@@ -197,13 +210,15 @@ def merge(
     store: Study = DEFAULT,
 ) -> None:
     """Bring several studies into one; results that it has stay."""
+    for source in sources:
+        _require(source)
     with writing(store) as study:
         for source in sources:
             with reading(source) as other:
                 study.plan(other.jobs())
                 for outcome in other.outcomes():
                     study.record([outcome])
-    say(f"{store} now holds {len(sources)} studies")
+        say(f"{store} now holds {len(study.jobs())} jobs")
 
 
 @app.command()
@@ -252,7 +267,7 @@ def fid(
     """Print how far recovered pictures are, as a set, from true ones: FID and KID."""
     with reading(store) as study:
         for each in distances(
-            study, reference, weights=weights, download=download, device=_known(device), note=say
+            study, reference, weights=weights, download=download, device=_present(device), note=say
         ):
             print(
                 f"{each.task} {each.method}: FID {each.fid:.2f}, "
@@ -271,12 +286,18 @@ def report(
     ] = None,
 ) -> None:
     """Write a study as one page that needs nothing else."""
-    out = out or store.with_suffix(".html")
     with reading(store) as study:
+        out = out or store.with_suffix(".html")
         write_report(study, out, pictures)
         say(f"{out} is written")
         if figures:
             say(f"{len(write_figures(study, figures))} figures are in {figures}")
+
+
+def _require(store: Path) -> None:
+    """Refuse what is no study before anything is written."""
+    with reading(store):
+        pass
 
 
 def _refuse_unlike(job: Job, store: Path) -> None:
@@ -299,7 +320,7 @@ def _slots(
     workers: int | None, device: str, ray: str | None, gpus: float, send_images: bool
 ) -> Iterator[Sequence[Slot]]:
     if ray is None:
-        yield local_slots(workers, _known(device))
+        yield local_slots(workers, _present(device))
         return
     with ray_slots(ray, workers, _known(device), gpus, send_images) as slots:
         yield slots
@@ -311,13 +332,20 @@ def _known(device: str) -> str:
     return device
 
 
+def _present(device: str) -> str:
+    """A device that this machine has; one of a cluster's machines may have others."""
+    if _known(device) == "cuda" and not torch.cuda.is_available():
+        raise InputError("PyTorch finds no GPU on this machine; give --device cpu")
+    return device
+
+
 def _foretell(jobs: Sequence[Job], store: Path, workers: int | None, device: str) -> None:
     """Print how many jobs there are and how long those that are left would take here."""
     todo: Sequence[Job] = jobs
     if store.exists():
         with reading(store) as study:
             todo = study.pending(jobs)
-    slots = local_slots(workers, device)
+    slots = local_slots(workers, _present(device))
     print(f"{len(jobs)} jobs, {len(todo)} of them still to run")
     if todo:
         seconds = seconds_of(todo, slots[0].setup) / len(slots)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -36,13 +37,24 @@ def write_table(rows: Iterable[Row], format: str, path: Path | None) -> None:
             raise InputError("parquet is no text; name a file with --out")
         _write_csv(rows, sys.stdout)
         return
+    with placing(path) as temporary:
+        if format == "parquet":
+            _write_parquet(rows, temporary)
+        else:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                _write_csv(rows, file)
+
+
+@contextmanager
+def placing(path: Path) -> Iterator[Path]:
+    """`replacing`, which says in one sentence what the file system refuses.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
     try:
         with replacing(path) as temporary:
-            if format == "parquet":
-                _write_parquet(rows, temporary)
-            else:
-                with temporary.open("w", newline="", encoding="utf-8") as file:
-                    _write_csv(rows, file)
+            yield temporary
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from None
 
@@ -62,6 +74,6 @@ def _write_parquet(rows: Iterable[Row], path: Path) -> None:
         import pyarrow.parquet
     except ImportError:
         raise InputError(
-            "pyarrow is not installed; run pip install interlayer[parquet] or export csv"
+            "pyarrow is not installed; run pip install 'interlayer[parquet]' or export csv"
         ) from None
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)

@@ -14,6 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from interlayer.bench.compare import HIGHER_IS_BETTER, by_image, paired
+from interlayer.bench.export import placing
 from interlayer.bench.figures import (
     SYMBOLS,
     TITLES,
@@ -26,13 +27,14 @@ from interlayer.bench.figures import (
     stage_charts,
 )
 from interlayer.bench.grids import grids
-from interlayer.bench.spec import GENERATED
+from interlayer.bench.spec import GENERATED, SAMPLE
 from interlayer.bench.store import Row, Store, with_variants
 from interlayer.errors import InputError
-from interlayer.files import replacing, writable_folder, write_text
+from interlayer.files import writable_folder
 
 CONFIDENCE = 0.95
 MANY_FILES = 20
+AXES = ("source", "task", "method", "seed")
 RERUN = ("generator", "label", "quality", "holdout", "precision", "pictures", "samples")
 HEADS = {"mse": "1000 × MSE", "stlpips": "ST-LPIPS"}
 
@@ -102,10 +104,8 @@ def write_report(store: Store, path: Path, pictures: int = 3) -> None:
         environments=store.environments(),
         seconds=sum(row["seconds"] for row in done),
     )
-    try:
-        write_text(path, page)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from None
+    with placing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def write_figures(store: Store, folder: Path) -> list[Path]:
@@ -124,7 +124,7 @@ def write_figures(store: Store, folder: Path) -> list[Path]:
         figure.axes[0].legend(frameon=False)
         for suffix in ("svg", "png", "pdf"):
             path = folder / f"{chart.name.replace(':', '-').replace('/', '_')}.{suffix}"
-            with replacing(path) as temporary:
+            with placing(path) as temporary:
                 figure.savefig(temporary, dpi=200, facecolor="white")
             written.append(path)
     return written
@@ -214,25 +214,27 @@ def failures(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 def commands(rows: Iterable[Row], store: str) -> list[str]:
     """Commands that run the study again, one for each combination of its settings."""
-    found: dict[tuple[object, ...], list[Row]] = {}
+    found: dict[tuple[object, ...], list[dict[str, None]]] = {}
     for row in rows:
-        found.setdefault(tuple(row[name] for name in (*RERUN, "version")), []).append(row)
-    return [_command(alike, store) for alike in found.values()]
+        settings = tuple(row[name] for name in (*RERUN, "version"))
+        for values, name in zip(found.setdefault(settings, [{} for _ in AXES]), AXES, strict=True):
+            values[str(row[name])] = None
+    return [
+        _command(settings, [list(values) for values in axes], store)
+        for settings, axes in found.items()
+    ]
 
 
-def _command(rows: Sequence[Row], store: str) -> str:
-    """The command of rows whose settings are alike."""
-    sources, tasks, methods, seeds = (
-        [str(value) for value in dict.fromkeys(row[name] for row in rows)]
-        for name in ("source", "task", "method", "seed")
-    )
+def _command(settings: Sequence[object], axes: Sequence[Sequence[str]], store: str) -> str:
+    """The command of jobs that are alike in their settings: the values along `AXES` are theirs."""
+    sources, tasks, methods, seeds = axes
+    *given, version = settings
     flags = [("images", image) for image in shortened(sources)]
     flags += [("tasks", task) for task in joined(tasks)]
     flags += [("methods", ",".join(methods)), ("seeds", ",".join(seeds))]
-    flags += [(name, rows[0][name]) for name in RERUN if rows[0][name] is not None]
-    lines = [f"--{name} {shlex.quote(str(value))}" for name, value in [*flags, ("store", store)]]
-    version = f"  # interlayer {rows[0]['version']}"
-    return " \\\n    ".join(["interlayer bench run", *lines]) + version
+    flags += [(n, str(value)) for n, value in zip(RERUN, given, strict=True) if value is not None]
+    lines = [f"--{name} {shlex.quote(value)}" for name, value in [*flags, ("store", store)]]
+    return " \\\n    ".join(["interlayer bench run", *lines]) + f"  # interlayer {version}"
 
 
 def joined(names: Sequence[str]) -> list[str]:
@@ -248,11 +250,12 @@ def joined(names: Sequence[str]) -> list[str]:
 def shortened(sources: Sequence[str]) -> list[str]:
     """Images as one would give them: generated ones in one entry, many files as their folders.
 
-    >>> shortened(["generated:0", "generated:1", "/a/x.png"])
-    ['generated:0,1', '/a/x.png']
+    >>> shortened(["generated:0", "sample:astronaut", "generated:1", "/a/x.png"])
+    ['generated:0,1', 'sample:astronaut', '/a/x.png']
     """
     seeds = [source.removeprefix(GENERATED) for source in sources if source.startswith(GENERATED)]
-    others = [source for source in sources if not source.startswith(GENERATED)]
-    if len(others) > MANY_FILES:
-        others = dict.fromkeys(str(Path(source).parent) for source in others)
-    return [*([GENERATED + ",".join(seeds)] if seeds else []), *others]
+    samples = [source for source in sources if source.startswith(SAMPLE)]
+    files = [source for source in sources if not source.startswith((GENERATED, SAMPLE))]
+    if len(files) > MANY_FILES:
+        files = dict.fromkeys(str(Path(source).parent) for source in files)
+    return [*([GENERATED + ",".join(seeds)] if seeds else []), *samples, *files]

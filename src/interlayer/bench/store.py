@@ -179,7 +179,7 @@ def reading(path: Path) -> Iterator[Store]:
     """The store of a study that exists, to look at, also while another process writes.
 
     Raises:
-        InputError: if there is none, it is none, or a newer version has written it.
+        InputError: if there is none, it is none, or another version has written it.
     """
     if not path.is_file():
         raise InputError(f"there is no study at {path}; `interlayer bench run` makes one")
@@ -194,6 +194,8 @@ def writing(path: Path) -> Iterator[Store]:
     Raises:
         InputError: as `reading`, if another process writes, or the file cannot be written.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file of your own, such as study.db")
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     with _placing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -276,6 +278,8 @@ def with_variants(rows: Iterable[Row]) -> list[Row]:
     """
     rows = list(rows)
     mixed = [name for name in SETTINGS if len({row[name] for row in rows}) > 1]
+    if not mixed:
+        return rows
     return [
         row | {"method": " ".join([row["method"], *(str(row[name]) for name in mixed)])}
         for row in rows
