@@ -1,6 +1,6 @@
 """What a study costs beyond its jobs: with jobs of a second, and with ten thousand of no time.
 
-    python benchmarks/studies.py [--jobs N]
+    python benchmarks/studies.py [--jobs N] [--out FILE]
 
 Two worker processes, on this machine and through Ray if it is installed. A worker sleeps and
 returns an outcome with four stages and three pictures of random bytes; all else is what
@@ -30,6 +30,7 @@ from interlayer.bench.worker import Worker
 
 RESULTS = Path(__file__).parent / "results" / "studies.json"
 WORKERS = 2
+FEWEST = 100 * 2 * WORKERS  # two jobs of a second for each worker
 PICTURE = 10_000  # bytes
 STAGE = StageFigures(0, 30, 20.0, 0.1, 0.1, 0.0, 0.25)
 
@@ -117,6 +118,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
+    if options.jobs < FEWEST:
+        parser.error(f"give at least {FEWEST} jobs")
     found: dict[str, dict[str, dict[str, float]]] = {}
     for place in ("local", "ray") if find_spec("ray") else ("local",):
         for kind in (Trivial, Sleeping):
