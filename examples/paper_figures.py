@@ -67,8 +67,8 @@ class Effort(NamedTuple):
     Attributes:
         quality: of every recovery, as for `reconstruct`.
         problems: rows of figure 1.
-        every: figures 2 and 3 have every so manieth level,
-        images: and so many images at most.
+        every: step between the levels of figures 2 and 3, 1 for all levels.
+        images: of figures 2 and 3, at most.
         classes: rows of figure 4.
         steps: of drawing a class.
     """
@@ -287,6 +287,10 @@ def recover(setup: Setup, figures: Sequence[int]) -> None:
         execute(study, study.pending(everything, retry=True), local_slots(), 1, None)
         rows = {row["id"]: row for row in study.rows() if row["status"] == "done"}
         shown = {n: [rows[job.id] for job in jobs[n] if job.id in rows] for n in figures}
+        for figure in figures:
+            if not shown[figure]:
+                why = f"interlayer bench status --store {study.path}"
+                raise il.InputError(f"nothing was recovered for figure {figure}; {why} says why")
         if 1 in figures:
             write_jpeg(setup.out / "paper_figure1.jpg", draw_side_by_side(study, shown[1]))
         if 2 in figures:
