@@ -16,6 +16,7 @@ from torchvision.models import AlexNet_Weights
 
 from interlayer import hub
 from interlayer.errors import InputError
+from interlayer.memory import return_freed_memory
 
 Trunk = Literal["alex", "vgg"]
 MIN_SIZE = 32
@@ -100,13 +101,15 @@ class PerceptualNetwork(nn.Module):
             h = part(h)
             yield F.normalize(h, dim=1, eps=1e-10)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Distance (B,) between pictures (B, 3, H, W) in [0, 1]; raises as `features`."""
-        distance = x.new_zeros(len(x))
+    def distances(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
+        """What each slice adds to the distance of `forward`."""
         for place, (f, g) in enumerate(zip(self.features(x), self.features(y), strict=True)):
             weights = self.get_buffer(f"head{place}").reshape(1, -1, 1, 1)
-            distance = distance + ((f - g).square() * weights).sum(1).mean((1, 2))
-        return distance
+            yield ((f - g).square() * weights).sum(1).mean((1, 2))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Distance (B,) between pictures (B, 3, H, W) in [0, 1]; raises as `features`."""
+        return sum(self.distances(x, y), start=x.new_zeros(len(x)))
 
 
 class Convolution(nn.Module):
@@ -238,5 +241,9 @@ def lpips(x_hat: Tensor, x: Tensor) -> dict[str, Tensor]:
         if (Path(torch.hub.get_dir()) / "checkpoints" / alexnet).is_file():
             return {"lpips": LPIPS(device=x.device)(x_hat, x)}
         if hub.is_cached("perceptual"):
-            return {"stlpips": load_perceptual().to(x.device)(x_hat, x)}
+            network, distance = load_perceptual().to(x.device), x.new_zeros(len(x))
+            for share in network.distances(x_hat, x):
+                distance += share
+                return_freed_memory()  # each slice has blocks of other sizes
+            return {"stlpips": distance}
     return {}
