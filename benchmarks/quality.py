@@ -15,7 +15,6 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from math import inf, log10, nan
 from pathlib import Path
 from statistics import fmean
@@ -57,8 +56,8 @@ class Job:
         states = reconstruct(
             physics, made.y, generator, self.method, steps=self.steps, seed=self.seed
         )
-        state, least = next(states), inf
-        for state in chain([state], states):
+        least = inf
+        for state in states:
             least = min(least, F.mse_loss(state.x, x).item())
         solution = state.solution()
         for method_name, image in (
