@@ -9,12 +9,12 @@ import pytest
 import interlayer
 
 ORDER: Sequence[str] = """
-    errors files images samples align video physics tasks
+    errors memory files images samples align video physics tasks
     generators.base generators.precision generators.styles generators.layout generators.modulation
     generators.stylegan2_names generators.mobilestylegan generators.stylegan2
     generators.sequential generators.dcgan generators.toy generators
     unpickling torchfile openvino_ir foreign checkpoints wheels hub
-    perceptual classifiers losses projections schedules memory optimiser methods search selection
+    perceptual classifiers losses projections schedules optimiser methods search selection
     stacking classical refine objective solve uncertainty reconstruct imagine theory
     recovery sequence interlayer console recover_command bench demo cli __main__
 """.split()
