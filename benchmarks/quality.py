@@ -1,7 +1,8 @@
 """Images x tasks x methods -> tables of PSNR and LPIPS, and contact sheets to look at.
 
 Every result is kept as it comes, and the same command resumes; with ``--shard 1/2`` and ``2/2`` two
-processes share the work, and a third one with ``--tables`` prints what there is.
+processes share the work, and a third one with ``--tables`` prints what there is. With ``--together``
+the images of a task are one batch, which pays where the operator is what takes the time.
 
     python benchmarks/quality.py PHOTO... --tasks circulant:0.01 inpaint:0.01 --methods csgm ilo
 
@@ -50,39 +51,44 @@ class Job:
         key: dict[str, object] = {"photo": name, "task": self.task, "method": self.method}
         return key | {"seed": self.seed} | ({"budget": self.steps} if self.steps else {})
 
-    def run(self, generator: interlayer.Generator, pictures: Path) -> dict[str, object]:
-        """Figures for the row; the estimate goes to a small picture."""
-        x = open_image(self.image, generator)
-        made, physics = measure(x, self.task, self.seed)
-        states = reconstruct(
-            physics, made.y, generator, self.method, steps=self.steps, seed=self.seed
-        )
-        psnr, oracle = PSNR(), -inf
-        for state in states:
-            oracle = max(oracle, psnr(state.x, x).item())
-        solution = state.solution()
-        for method_name, image in (
-            ("truth", x), ("measured", picture_of(made.y, HEIGHT)), (self.method, solution.x_hat)
-        ):  # fmt: skip
-            path = pictures / self.file(method_name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            interlayer.write_image(path, small(image))
-        figures = metrics(solution.x_hat, x) | {"oracle_psnr": oracle}
-        return {
-            **{name: round(value, 5) for name, value in figures.items()},
-            "steps": len(solution.losses),
-            "seconds": round(solution.seconds, 1),
-            "stages": [
-                [record.stage.layer, round(metrics(record.x_hat, x)["psnr"], 2)]
-                for record in solution.stages
-            ],
-            "version": interlayer.__version__,
-        }
-
     def file(self, what: str) -> str:
         """Where a small picture goes."""
         task = self.task.replace(":", "-").replace("/", "_")
         return f"{task}/{self.key()['photo']}.{what}.png".replace(":", "-")
+
+
+def run(jobs: list[Job], generator: interlayer.Generator, pictures: Path) -> list[dict]:
+    """A row of figures for each of jobs that differ in the image alone, and small pictures."""
+    x = torch.cat([open_image(job.image, generator) for job in jobs])
+    task, method, seed, steps = jobs[0].task, jobs[0].method, jobs[0].seed, jobs[0].steps
+    made, physics = measure(x, task, seed)
+    psnr, oracle = PSNR(), torch.full((len(jobs),), -inf)
+    for state in reconstruct(physics, made.y, generator, method, steps=steps, seed=seed):
+        oracle = oracle.maximum(psnr(state.x, x))
+    solution = state.solution()
+    rows = []
+    for i, job in enumerate(jobs):
+        one = slice(i, i + 1)
+        for what, image in (
+            ("truth", x[one]),
+            ("measured", picture_of(made.y[one], HEIGHT)),
+            (method, solution.x_hat[one]),
+        ):
+            path = pictures / job.file(what)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            interlayer.write_image(path, small(image))
+        figures = metrics(solution.x_hat[one], x[one]) | {"oracle_psnr": oracle[i].item()}
+        stages = [
+            [record.stage.layer, round(psnr(record.x_hat[one], x[one]).item(), 2)]
+            for record in solution.stages
+        ]
+        rows.append(
+            {name: round(value, 5) for name, value in figures.items()}
+            | {"steps": len(solution.losses), "seconds": round(solution.seconds, 1)}
+            | ({"together": len(jobs)} if len(jobs) > 1 else {})
+            | {"stages": stages, "version": interlayer.__version__}
+        )
+    return rows
 
 
 def open_image(name: str, generator: interlayer.Generator) -> Tensor:
@@ -109,17 +115,19 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=FOLDER / "recovery.jsonl")
     parser.add_argument("--pictures", type=Path, default=Path("build/recovery"))
     parser.add_argument("--shard", default="1/1", help="i/n: the i-th of every n jobs")
+    parser.add_argument("--together", action="store_true", help="all images of a task in one batch")
     parser.add_argument("--tables", action="store_true", help="run nothing")
     options = parser.parse_args()
-    jobs = [
-        Job(image, task, method, options.seed, options.steps)
+    groups = [
+        [Job(image, task, method, options.seed, options.steps) for image in images]
         for task in options.tasks
-        for image in options.images
+        for images in ([options.images] if options.together else zip(options.images))
         for method in options.methods
     ]
+    jobs = [job for group in groups for job in group]
     if not options.tables:
         shard, of = (int(number) for number in options.shard.split("/"))
-        run_missing(jobs[shard - 1 :: of], options.results, options.pictures)
+        run_missing(groups[shard - 1 :: of], options.results, options.pictures)
     rows = [row for row in read(options.results) if any(job.key() == key(row) for job in jobs)]
     print_tables(rows, options.tasks, options.methods)
     print_means(rows, options.tasks, options.methods)
@@ -127,20 +135,23 @@ def main() -> None:
         draw_sheet([job for job in jobs if job.task == task], options.methods, options.pictures)
 
 
-def run_missing(jobs: list[Job], results: Path, pictures: Path) -> None:
-    """Run the jobs that have no row yet and append theirs."""
+def run_missing(groups: list[list[Job]], results: Path, pictures: Path) -> None:
+    """Run the jobs that have no row yet, those of a group as one batch, and append theirs."""
     generator = interlayer.load("faces")
     results.parent.mkdir(parents=True, exist_ok=True)
-    for number, job in enumerate(jobs):
-        if any(job.key() == key(row) for row in read(results)):
+    for number, group in enumerate(groups):
+        done = [key(row) for row in read(results)]
+        jobs = [job for job in group if job.key() not in done]
+        if not jobs:
             continue
         try:
-            figures = job.run(generator, pictures)
+            rows = run(jobs, generator, pictures)
         except interlayer.InputError as error:
-            figures = {"refused": str(error)}
-        with results.open("a") as file:
-            file.write(json.dumps(job.key() | figures) + "\n")
-        print(f"{number + 1}/{len(jobs)}", job.key(), figures, file=sys.stderr, flush=True)
+            rows = [{"refused": str(error)}] * len(jobs)
+        for job, row in zip(jobs, rows, strict=True):
+            with results.open("a") as file:
+                file.write(json.dumps(job.key() | row) + "\n")
+            print(f"{number + 1}/{len(groups)}", job.key(), row, file=sys.stderr, flush=True)
 
 
 def key(row: dict) -> dict[str, object]:

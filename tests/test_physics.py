@@ -1,5 +1,7 @@
 """Identities that every operator has, and what is special to each."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -131,6 +133,24 @@ def test_gaussian_blocks_are_the_same_however_the_matrix_is_cut(monkeypatch):
     whole = GaussianMatrix(SIZE, m=50).A(x)
     monkeypatch.setattr("interlayer.physics.gaussian.BLOCK", ((3, 7), (3, 7)))
     torch.testing.assert_close(GaussianMatrix(SIZE, m=50).A(x), whole)
+
+
+def test_gaussian_rows_that_are_kept_change_nothing(monkeypatch):
+    x, y = torch.rand(2, *SIZE), torch.rand(2, 50)
+    lean = GaussianMatrix(SIZE, m=50)
+    monkeypatch.setattr("interlayer.physics.gaussian.RESERVE", 2**62)
+    expected = [(lean.A(x), lean.A_adjoint(y)) for _ in range(2)]
+    assert not lean._kept
+    monkeypatch.setattr("interlayer.physics.gaussian.RESERVE", 0)
+    physics = GaussianMatrix(SIZE, m=50)
+    for forward, adjoint in expected:
+        assert torch.equal(physics.A(x), forward)
+        assert torch.equal(physics.A_adjoint(y), adjoint)
+    assert sum(block.shape[1] for block in physics._kept.values()) == 50
+    monkeypatch.setattr(physics, "columns", torch.zeros_like(physics.columns))
+    assert torch.equal(physics.A(x), forward)  # nothing is made again
+    assert not copy.deepcopy(physics)._kept
+    assert not physics.double()._kept
 
 
 def test_bicubic_equals_pytorch_and_block_average_the_mean():

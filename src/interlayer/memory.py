@@ -1,12 +1,32 @@
-"""The C library's allocator, told to keep what is freed."""
+"""Memory: how much is free, and the C library's allocator, told to keep what is freed."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import torch
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_memory(device: torch.device) -> int:
+    """Bytes that can be had without swapping, within a container's limit; 0 where none can tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type != "cpu":
+        return 0
+    available = psutil.virtual_memory().available
+    try:
+        limit, used = (int((_CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+    except (OSError, ValueError):  # no container, or one without a limit, which reads "max"
+        return available
+    return min(available, limit - used)
 
 
 def keep_freed_memory() -> bool:
