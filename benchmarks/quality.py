@@ -1,8 +1,8 @@
 """Images x tasks x methods -> tables of PSNR and LPIPS, and contact sheets to look at.
 
 Every result is kept as it comes, and the same command resumes; with ``--shard 1/2`` and ``2/2`` two
-processes share the work, and a third one with ``--tables`` prints what there is. With ``--together``
-the images of a task are one batch, which pays where the operator is what takes the time.
+processes share the work, and a third one with ``--tables`` prints what there is. With
+``--together`` the images of a task are one batch, which pays where the operator takes the time.
 
     python benchmarks/quality.py PHOTO... --tasks circulant:0.01 inpaint:0.01 --methods csgm ilo
 
