@@ -13,6 +13,7 @@ from interlayer.perceptual import (
     Blur,
     BlurredConvolution,
     Convolution,
+    MultiScaleLoss,
     PerceptualLoss,
     PerceptualNetwork,
     Trunk,
@@ -192,8 +193,38 @@ def test_large_pictures_are_averaged_and_grey_ones_have_three_equal_channels() -
     torch.testing.assert_close(seen[0], 1 - seen[1])
 
 
+def test_scales_are_halved_and_what_is_unknown_is_black() -> None:
+    seen: list[Tensor] = []
+
+    def network(x: Tensor, y: Tensor) -> Tensor:
+        seen.append(y)
+        return (x - y).square().mean((1, 2, 3))
+
+    predicted, y, known = pictures(0, 1, 3, 128, 96), pictures(1, 1, 3, 128, 96), torch.zeros(1, 1)
+    loss = MultiScaleLoss(network, size=64)
+    assert loss(predicted, y, known, predicted).item() == 0
+    assert loss(predicted, y, known + 1, predicted).item() > 0
+    assert [tuple(picture.shape[2:]) for picture in seen] == [(64, 48)] * 2
+    seen.clear()
+    MultiScaleLoss(network)(predicted, y, known + 1, predicted)
+    assert [tuple(picture.shape[2:]) for picture in seen] == [(128, 96), (64, 48)]
+    torch.testing.assert_close(seen[1], torch.nn.functional.avg_pool2d(y, 2))
+
+
+def test_imitated_noise_makes_the_truth_look_like_its_noisy_measurement() -> None:
+    x = torch.full((2, 3, 64, 64), 0.5)
+    noise = 0.3 * torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(0))
+    plain, imitating = (MultiScaleLoss(toy("alex"), sigma) for sigma in (0.0, 0.3))
+    clean, noisy = (loss(x, x + noise, torch.ones(1, 1), x) for loss in (plain, imitating))
+    assert (noisy < clean).all()
+    assert noisy[0] == noisy[1]
+    assert torch.equal(imitating(x, x + noise, torch.ones(1, 1), x), noisy)
+
+
 @pytest.mark.parametrize("y", [torch.zeros(1, 9), torch.zeros(1, 2, 64, 64)])
-def test_measurements_that_are_no_pictures_are_refused(loss: PerceptualLoss, y: Tensor) -> None:
+@pytest.mark.parametrize("kind", [PerceptualLoss, MultiScaleLoss])
+def test_measurements_that_are_no_pictures_are_refused(kind, y: Tensor) -> None:
+    loss = kind(toy("alex"))
     with pytest.raises(InputError, match="a perceptual loss compares pictures"):
         loss(y, y, torch.ones(1, 1), pictures(0))
 

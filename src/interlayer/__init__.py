@@ -21,7 +21,7 @@ from interlayer.images import read_image, write_image
 from interlayer.imagine import class_probability, imagine, imagine_pixels, towards_class
 from interlayer.losses import LOSSES, fidelity_for, geodesic_cross, measurement_loss
 from interlayer.methods import METHODS, Losses, Method, Stage, auto, csgm, ilo, pulse, sparse_gen
-from interlayer.perceptual import PerceptualLoss, load_perceptual, lpips
+from interlayer.perceptual import MultiScaleLoss, PerceptualLoss, load_perceptual, lpips
 from interlayer.physics import (
     JPEG,
     BicubicDownsampling,
@@ -60,6 +60,7 @@ __all__ = [
     "Magnitudes",
     "Method",
     "MobileStyleGAN",
+    "MultiScaleLoss",
     "PartialCirculant",
     "PerceptualLoss",
     "Sequential",

@@ -105,6 +105,7 @@ class Method:
         finish: what is done in the image itself after the last stage, see `interlayer.refine`:
             "nothing", a "sparse" deviation from the estimate, or first to "stack" it with those of
             the earlier stages and of classical methods.
+        multiscale: compare pictures by `interlayer.MultiScaleLoss` instead of `PerceptualLoss`.
 
     Raises:
         ValueError: if the layers decrease or a value is none of these.
@@ -114,6 +115,7 @@ class Method:
     stages: tuple[Stage, ...]
     random_start: bool = False
     finish: Literal["nothing", "sparse", "stack"] = "nothing"
+    multiscale: bool = False
 
     def __post_init__(self) -> None:
         if self.finish not in ("nothing", "sparse", "stack"):
@@ -249,17 +251,17 @@ def robust(steps: int = DEFAULT_STEPS, perceptual: float = 1.0, fidelity: float 
     """One code for all style inputs, then one each, with ever smaller steps.
 
     Poirier-Ginter and Lalonde, Robust Unsupervised StyleGAN Image Restoration, CVPR 2023, with its
-    loss (perceptual + 0.1 l1) and the ratio of its step sizes. Adam takes the place of its
+    loss (perceptual at several scales + 0.1 l1, noise imitated). Adam takes the place of its
     normalised gradient, and the input of a middle layer that of its third phase, a code for each
-    filter, which a generator is not asked to have.
+    filter, which a generator is not asked to have. `DEFAULT_STEPS` are fewer than its 450.
     """
     losses = Losses(fidelity=fidelity, perceptual=perceptual)
     stages = (
-        Stage(0, 1, lr=0.4, tied=True, losses=losses),
-        Stage(0, 1, lr=0.1, losses=losses),
+        Stage(0, 1, lr=0.1, tied=True, losses=losses),
+        Stage(0, 1, lr=0.05, losses=losses),
         Stage(2, 1, lr=0.025, radius=0.05, losses=losses),
     )
-    return Method("robust", stages).scaled(steps)
+    return Method("robust", stages, multiscale=True).scaled(steps)
 
 
 def sgilo(

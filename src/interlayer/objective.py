@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from deepinv.physics import Physics
+from deepinv.physics import GaussianNoise, Physics
 from torch import Tensor
 
 from interlayer.errors import InputError
 from interlayer.losses import fidelity_for, geodesic_cross, latent_prior
 from interlayer.methods import Losses
-from interlayer.perceptual import PerceptualLoss, load_perceptual
+from interlayer.perceptual import MultiScaleLoss, PerceptualLoss, load_perceptual
 from interlayer.selection import Split
 
 Fidelity = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -71,7 +71,7 @@ def natural_fidelity(physics: Physics) -> Fidelity:
     return lambda predicted, y, weight, x: loss(predicted, y, weight)
 
 
-def perceptual_term(y: Tensor) -> Fidelity:
+def perceptual_term(physics: Physics, y: Tensor, multiscale: bool) -> Fidelity:
     """The perceptual loss for measurements that are RGB pictures.
 
     Raises:
@@ -82,4 +82,8 @@ def perceptual_term(y: Tensor) -> Fidelity:
             "a perceptual loss compares RGB pictures, which these measurements are not; "
             "use a method without it"
         )
-    return PerceptualLoss(load_perceptual().to(y.device))
+    network = load_perceptual().to(y.device)
+    if not multiscale:
+        return PerceptualLoss(network)
+    noise = physics.noise_model
+    return MultiScaleLoss(network, float(noise.sigma) if isinstance(noise, GaussianNoise) else 0.0)

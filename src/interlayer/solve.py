@@ -160,7 +160,7 @@ def iterate(
         y,
         split,
         fidelity or natural_fidelity(physics),
-        perceptual_term(y) if perceives else None,
+        perceptual_term(physics, y, method.multiscale) if perceives else None,
     )
 
     def begin(number: int) -> SearchSpace:
