@@ -50,9 +50,9 @@ def can_refine(physics: Physics) -> bool:
     return unbiased and isinstance(physics, LinearPhysics) and not _slow(physics)
 
 
-def ticks(classical: bool) -> int:
+def ticks(physics: Physics, y: Tensor, classical: bool) -> int:
     """How many estimates `refine` yields."""
-    return classical * len(PRIORS) * len(LAMBDAS) + len(DEVIATIONS) + 1
+    return classical * len(_priors(physics, y)) * len(LAMBDAS) + len(DEVIATIONS) + 1
 
 
 def _slow(physics: Physics) -> bool:
@@ -70,9 +70,10 @@ def refine(
     r"""Go on from a generator's estimates in the image itself.
 
     1. Classical estimates of the same measurements: an interpolation where there are pixels,
-       total variation, wavelets (see `interlayer.classical.path`); and where there are pixels the
-       generator's estimate plus the interpolation of what it misses there, as kriging with an
-       external drift does: the detail of the one with the smooth parts of the other.
+       total variation, wavelets (see `interlayer.classical.path`); where Gaussian noise is all,
+       BM3D in their place, to which they add nothing; and where there are pixels the generator's
+       estimate plus the interpolation of what it misses there, as kriging with an external drift
+       does: the detail of the one with the smooth parts of the other.
     2. The convex combination of all estimates that best predicts the held-out measurements
        (`stacking_weights`). Farther from known pixels than any that judges, as in a hole, they
        say nothing: there it is the generator's estimate, joined smoothly to what is around.
@@ -121,7 +122,7 @@ def refine(
         x = _corrected(physics, y, split.fit, estimates[-1])
         offer(x)
         found.append((x, lambda: _corrected(physics, y, everything, estimates[-1])))
-    for prior in PRIORS if classical else ():
+    for prior in _priors(physics, y) if classical else ():
         regularised = _Path(physics, y, split, prior)
         for x in regularised.tried(lambdas, judge, start):
             offer(x)
@@ -212,6 +213,11 @@ def _picture(physics: Physics, y: Tensor) -> Classical | None:
     if isinstance(physics, Denoising) and isinstance(physics.noise_model, GaussianNoise):
         return bm3d if y.shape[1] == 3 and min(y.shape[-2:]) >= 32 else None
     return None
+
+
+def _priors(physics: Physics, y: Tensor) -> tuple[str, ...]:
+    """What is tried beside the quick method; nothing beside BM3D."""
+    return () if _picture(physics, y) is bm3d else PRIORS
 
 
 def _corrected(physics: Inpainting, y: Tensor, weight: Tensor, x: Tensor) -> Tensor:

@@ -167,7 +167,7 @@ def iterate(
         return starting_space(generator, method, seeds, start, like, number)
 
     finishes = method.finish != "nothing" and fidelity is None and can_refine(physics)
-    in_image = ticks(method.finish == "stack") if finishes else 0
+    in_image = ticks(physics, y, method.finish == "stack") if finishes else 0
     run = _Run(seeds, method, work=method.steps + STEPS_PER_TICK * in_image)
     steps = _steps(physics, method, objective, begin, run)
     if not finishes:
