@@ -32,7 +32,7 @@ class GaussianMatrix(MatrixFree):
 
     An application makes all m n entries, once for the whole batch, and needs a few MB per thread
     besides vectors of length m and n. From the second ``A`` on, rows are kept for later, 2 bytes an
-    entry, as long as 4 GB of memory stay free. That changes the time, to less than a third if all
+    entry, as long as 4 GB of memory stay free. That changes the time, to less than half if all
     are kept, and not the results.
 
     Args:
