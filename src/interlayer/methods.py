@@ -8,7 +8,6 @@ from typing import Literal
 
 DEFAULT_STEPS = 120
 AUTO_STEPS = 280
-LATENT_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -214,17 +213,17 @@ def auto(steps: int = AUTO_STEPS) -> Method:
     """What the measurements themselves decide: where to begin, how deep and how far to go.
 
     Two starts, of which held-out measurements choose: one code for all style inputs, which finds
-    what lies in the generator's range, and one for each, which comes nearer to what does not. Then
-    `ilo` over layers 2 to 7, each of which goes as far as held-out measurements say it helps, and
-    `interlayer.refine`, where the image is the last layer. However many steps there are, few are
-    for the latent code, see `ilo`. The default method.
+    what lies in the generator's range, then freed with smaller steps, as `robust` begins; and one
+    code for each, which comes nearer to what does not. Then `ilo` over layers 2 to 7, each of which
+    goes as far as held-out measurements say it helps, and `interlayer.refine`, where the image is
+    the last layer. The default method.
     """
     first, *later = ilo(layers=(0, 2, 3, 4, 5, 6, 7)).stages
-    half = max(1, min(LATENT_STEPS, steps // 14) // 2)
-    shared = replace(first, steps=3 * half, lr=0.1, tied=True)
-    freed = replace(shared, steps=half, tied=False)
-    apart = replace(first, steps=2 * half, afresh=True)
-    share, rest = divmod(steps - 6 * half, len(later))
+    unit = max(1, steps // 14)
+    shared = replace(first, steps=3 * unit, lr=0.1, tied=True)
+    freed = replace(first, steps=2 * unit, lr=0.05)
+    apart = replace(first, steps=unit, afresh=True)
+    share, rest = divmod(steps - 6 * unit, len(later))
     later = [replace(p, steps=max(1, share + (i < rest))) for i, p in enumerate(later)]
     return Method("auto", (shared, freed, apart, *later), finish="stack")
 
