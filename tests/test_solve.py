@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import islice
 
 import deepinv
@@ -143,21 +142,6 @@ def test_a_tied_stage_searches_one_code_for_all_style_inputs():
     (one,) = torch.autograd.grad(tied.image().square().sum(), [tied.z])
     (each,) = torch.autograd.grad(free.image().square().sum(), [free.z])
     torch.testing.assert_close(one, each.mean(1, keepdim=True).expand_as(each))
-
-
-def test_the_better_of_two_starts_is_the_one_gone_on_from():
-    _, physics, y = problem()
-    long, short = Stage(0, 40), Stage(0, 1)
-    alone = solve(physics, y, G, Method("one", (long,))).x_hat
-    for stages in ((long, replace(short, afresh=True)), (short, replace(long, afresh=True))):
-        assert torch.equal(solve(physics, y, G, Method("two", stages)).x_hat, alone)
-
-
-def test_a_random_start_afresh_begins_at_another_code():
-    _, physics, y = problem()
-    twice = Method("two", (Stage(0, 1), Stage(0, 1, afresh=True)), random_start=True)
-    first, second = solve(physics, y, G, twice).losses[:, 0]
-    assert (first != second).all()
 
 
 def test_optimised_noise_maps_fit_the_measurements_better():

@@ -59,9 +59,6 @@ class Stage:
         losses: what it minimises.
         back: whether it moves the latent code towards the layer input that the stage before
             reached, ``argmin_z ||(G_1..p(z) - h) / std||²``, instead of towards the measurements.
-        afresh: whether it begins where the method began (where that was at random, at another code)
-            instead of where the stage before ended. The best point of the layer is kept, whichever
-            stage found it, so that the better start is the one gone on from.
 
     Raises:
         ValueError: if a value is out of range.
@@ -77,7 +74,6 @@ class Stage:
     temperature: float = 0.0
     losses: Losses = Losses()
     back: bool = False
-    afresh: bool = False
 
     def __post_init__(self) -> None:
         if self.layer < 0 or self.steps < 1:
@@ -88,8 +84,8 @@ class Stage:
             raise ValueError(f"a stage needs temperature >= 0, not {self}")
         if self.layer == 0 and self.radius is not None:
             raise ValueError("the first layer has no layer before it to draw a ball around")
-        if (self.back or self.afresh) and self.layer > 0:
-            raise ValueError("a stage goes back, or begins afresh, at layer 0 only")
+        if self.back and self.layer > 0:
+            raise ValueError("a stage goes back to layer 0 only")
 
 
 @dataclass(frozen=True)
@@ -98,8 +94,7 @@ class Method:
 
     Attributes:
         name: as the command line calls it.
-        stages: in the order they run; layers must not decrease but where a stage goes back or
-            begins afresh.
+        stages: in the order they run; layers must not decrease but where a stage goes back.
         random_start: start at a random latent code of the seed instead of the generator's mean.
         finish: what is done in the image itself after the last stage, see `interlayer.refine`:
             "nothing", a "sparse" deviation from the estimate, or first to "stack" it with those of
@@ -121,7 +116,7 @@ class Method:
             raise ValueError(f"a method finishes with nothing, sparse or stack, not {self.finish}")
         layers = [stage.layer for stage in self.stages]
         pairs = zip(self.stages, self.stages[1:], strict=False)
-        if not layers or any(b.layer < a.layer and not (b.back or b.afresh) for a, b in pairs):
+        if not layers or any(b.layer < a.layer and not b.back for a, b in pairs):
             raise ValueError(f"a method needs stages with non-decreasing layers, not {layers}")
         if self.stages[0].back:
             raise ValueError("the first stage has nothing to go back from")
@@ -212,20 +207,18 @@ def ilo(
 def auto(steps: int = AUTO_STEPS) -> Method:
     """What the measurements themselves decide: where to begin, how deep and how far to go.
 
-    Two starts, of which held-out measurements choose: one code for all style inputs, which finds
-    what lies in the generator's range, then freed with smaller steps, as `robust` begins; and one
-    code for each, which comes nearer to what does not. Then `ilo` over layers 2 to 7, each of which
-    goes as far as held-out measurements say it helps, and `interlayer.refine`, where the image is
-    the last layer. The default method.
+    It begins as `robust` does: one code for all style inputs, which stays in the generator's range,
+    then one for each with smaller steps, in three tenths of all steps. Then `ilo` over layers 2 to
+    7, each of which goes as far as held-out measurements say it helps, and `interlayer.refine`,
+    where the image is the last layer. The default method.
     """
     first, *later = ilo(layers=(0, 2, 3, 4, 5, 6, 7)).stages
-    unit = max(1, steps // 14)
-    shared = replace(first, steps=3 * unit, lr=0.1, tied=True)
-    freed = replace(first, steps=2 * unit, lr=0.05)
-    apart = replace(first, steps=unit, afresh=True)
-    share, rest = divmod(steps - 6 * unit, len(later))
+    latent = max(2, 3 * steps // 10)
+    shared = replace(first, steps=(latent + 1) * 3 // 5, lr=0.1, tied=True)
+    freed = replace(first, steps=latent - shared.steps, lr=0.05)
+    share, rest = divmod(steps - latent, len(later))
     later = [replace(p, steps=max(1, share + (i < rest))) for i, p in enumerate(later)]
-    return Method("auto", (shared, freed, apart, *later), finish="stack")
+    return Method("auto", (shared, freed, *later), finish="stack")
 
 
 def sparse_gen(steps: int = DEFAULT_STEPS) -> Method:

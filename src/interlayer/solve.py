@@ -163,13 +163,11 @@ def iterate(
         perceptual_term(physics, y, method.multiscale) if perceives else None,
     )
 
-    def begin(number: int) -> SearchSpace:
-        return starting_space(generator, method, seeds, start, like, number)
-
+    space = starting_space(generator, method, seeds, start, like)
     finishes = method.finish != "nothing" and fidelity is None and can_refine(physics)
     in_image = ticks(physics, y, method.finish == "stack") if finishes else 0
     run = _Run(seeds, method, work=method.steps + STEPS_PER_TICK * in_image)
-    steps = _steps(physics, method, objective, begin, run)
+    steps = _steps(physics, method, objective, space, run)
     if not finishes:
         return steps
     image = Stage(generator.num_layers, in_image)
@@ -204,15 +202,13 @@ def _steps(
     physics: Physics,
     method: Method,
     objective: Objective,
-    begin: Callable[[int], SearchSpace],
+    space: SearchSpace,
     run: _Run,
 ) -> Iterator[State]:
     # Algorithm 1 of arXiv 2102.07364
-    langevin, space = Langevin(run.seeds), begin(0)
+    langevin = Langevin(run.seeds)
     for number, stage in enumerate(method.stages):
         goal = space if stage.back else None
-        if stage.afresh:
-            space = begin(number)
         space = space.at(stage)
         adam = BatchAdam(list(space.variables.values()))
         run.begin(space, adam)
@@ -310,12 +306,8 @@ def starting_space(
     seeds: Sequence[int],
     start: Solution | None,
     like: Tensor,
-    number: int,
 ) -> SearchSpace:
-    """The point to begin at: another solution's, else the mean, or random if the method asks.
-
-    Random codes differ from ``number`` to ``number``, the stage's.
-    """
+    """The point to begin at: another solution's, else the mean, or random if the method asks."""
     if start is not None:
         z = start.z.to(like)
         if len(z) != len(seeds) or z.shape[1:] != generator.latent_shape:
@@ -324,8 +316,7 @@ def starting_space(
                 f"{generator.name} needs {(len(seeds), *generator.latent_shape)}"
             )
     elif method.random_start or not generator.starts_at_mean:
-        draws = gaussian_by_seed(seeds, (number + 1, *generator.latent_shape))
-        z = draws[:, number].to(like)
+        z = gaussian_by_seed(seeds, generator.latent_shape).to(like)
     else:
         z = like.new_zeros(len(seeds), *generator.latent_shape)
     layer, centre = 0, LayerState()
