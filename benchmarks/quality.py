@@ -26,6 +26,7 @@ from deepinv.loss.metric import PSNR
 from torch import Tensor
 
 import interlayer
+from interlayer import hub
 from interlayer.images import contact_sheet
 from interlayer.reconstruct import reconstruct
 from interlayer.recovery import measure, metrics, picture_of
@@ -138,6 +139,7 @@ def main() -> None:
 def run_missing(groups: list[list[Job]], results: Path, pictures: Path) -> None:
     """Run the jobs that have no row yet, those of a group as one batch, and append theirs."""
     generator = interlayer.load("faces")
+    hub.pull("perceptual")  # `metrics` measures the distance only with weights that are there
     results.parent.mkdir(parents=True, exist_ok=True)
     for number, group in enumerate(groups):
         done = [key(row) for row in read(results)]
