@@ -80,6 +80,31 @@ def test_given_measurements_are_recovered_without_a_truth(monkeypatch, tmp_path,
     assert second["measurement_loss"] == pytest.approx(first["measurement_loss"], rel=1e-3)
 
 
+def test_a_photo_that_is_measured_already_is_recovered_as_it_is(monkeypatch, tmp_path, toy, photo):
+    truth, noisy = read_image(photo), tmp_path / "noisy.png"
+    rng = torch.Generator().manual_seed(0)
+    write_image(noisy, truth + 0.2 * torch.randn(truth.shape, generator=rng))
+    given = [noisy, "--measured", "--task", "denoise", "--out", tmp_path / "out"]
+    assert run(monkeypatch, "recover", *given, "--steps", 60) == 0
+    result = json.loads((tmp_path / "out/noisy/result.json").read_text())
+    assert result["psnr"] is None
+    assert float(result["task"].removeprefix("denoise:")) == pytest.approx(0.2, rel=0.2)
+
+    def error(path: Path) -> float:
+        return (read_image(path) - truth).square().mean().item()
+
+    assert error(tmp_path / "out/noisy/recovered.png") < 0.2 * error(noisy)
+
+
+@pytest.mark.parametrize("other", [["--align"], ["--task", "circulant:0.1"]])
+def test_photos_that_are_measured_already_are_not_treated_further(
+    monkeypatch, capsys, tmp_path, photo, other
+):
+    given = [photo, "--measured", *other, "--out", tmp_path / "out"]
+    assert run(monkeypatch, "recover", *given) == 2
+    assert capsys.readouterr().err.count("error:") == 1
+
+
 def test_samples_are_written_with_their_mean_and_spread(monkeypatch, tmp_path, photo):
     out = tmp_path / "out"
     arguments = [photo, "--task", "half:left", "--samples", 3, "--steps", 40, "--out", out]

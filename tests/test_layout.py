@@ -16,7 +16,7 @@ ORDER: Sequence[str] = """
     unpickling torchfile openvino_ir foreign checkpoints wheels hub
     perceptual classifiers losses projections schedules optimiser methods search selection
     stacking classical refine objective solve uncertainty reconstruct imagine theory
-    recovery sequence interlayer console recover_command bench demo cli __main__
+    recovery measured sequence interlayer console recover_command bench demo cli __main__
 """.split()
 
 ROOT = Path(interlayer.__file__).parent

@@ -148,6 +148,20 @@ def test_physics_of_deepinv_itself_can_be_refined():
     assert can_refine(Inpainting(SIZE, mask=0.5))  # pyright: ignore[reportArgumentType]
 
 
+def test_colours_that_no_measurement_sees_are_the_generators():
+    x = torch.rand(1, *SIZE, generator=torch.Generator().manual_seed(9))
+    physics = linear(make_physics("colorize", SIZE))
+    y = physics.A(x)
+    split = split_measurements(physics, y, x, 0.1, [0])
+    estimate = 0.1 + 0.8 * x
+    *_, (_, x_hat) = refine(physics, y, split, [estimate])
+    change = x_hat - estimate
+    weights = physics.A_adjoint(torch.ones_like(y))
+    unseen = change - weights * physics.A(change) / weights.square().sum(1, keepdim=True)
+    assert (physics.A(x_hat) - y).norm() < 0.1 * (physics.A(estimate) - y).norm()
+    assert unseen.norm() < 0.1 * change.norm()
+
+
 def test_a_hole_is_the_generators_though_interpolation_is_better_around_it():
     ramp = torch.linspace(0.2, 0.7, 32).expand(1, 3, 32, 32)
     physics = linear(make_physics("box:0.2", (3, 32, 32)))

@@ -182,6 +182,13 @@ def recover(
     samples: Annotated[
         int, typer.Option(min=1, help="Solutions of different starts; their mean is the estimate.")
     ] = 1,
+    measured: Annotated[
+        bool,
+        typer.Option(
+            help="The photos are what the task measures: noisy, small, grey or scratched ones. "
+            "The noise of a denoise without a level is estimated."
+        ),
+    ] = False,
     keep_known: Annotated[
         bool, typer.Option(help="Put noiselessly measured pixels back as they were measured.")
     ] = False,
@@ -208,6 +215,10 @@ def recover(
         raise InputError("give photos, --measurements FILE or --sequence PATH, and not two of them")
     if paste_back and not align:
         raise InputError("only an aligned face can be pasted back; add --align")
+    if measured and (align or not photos):
+        raise InputError(
+            "--measured takes photos as they are: without --align, and no other source"
+        )
     if sequence and (align or keep_known or loss != "auto" or samples > 1):
         raise InputError(
             "--align, --keep-known, --loss and --samples are for photos, not for a --sequence"
@@ -234,6 +245,7 @@ def recover(
             loss=loss,
             samples=samples,
             keep_known=keep_known,
+            measured=measured,
             align=align,
             face=face,
             paste_back=paste_back,

@@ -19,6 +19,7 @@ from interlayer.console import INTERRUPTED, progress_bar, say, watched
 from interlayer.generators import Generator
 from interlayer.images import read_image, write_image
 from interlayer.losses import LOSSES
+from interlayer.measured import read_measured
 from interlayer.reconstruct import reconstruct
 from interlayer.recovery import Measurements, measure, report, write_results
 from interlayer.recovery import keep_known as put_back
@@ -45,6 +46,7 @@ class Job:
     loss: str
     samples: int
     keep_known: bool
+    measured: bool
     align: bool
     face: int
     paste_back: bool
@@ -54,6 +56,9 @@ class Job:
 def recover_one(job: Job, model: Generator, stored: Measurements | None) -> None:
     """Measure, recover and write one photo."""
     x, photo, square = None, None, None
+    if job.measured:
+        size = (model.channels, model.resolution, model.resolution)
+        stored = read_measured(Path(job.name), job.task, size, job.seed, note=say)
     if stored is None:
         x, photo, square = open_photo(job, model.resolution)
         stored, physics = measure(x, job.task, job.seed)

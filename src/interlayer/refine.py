@@ -28,6 +28,7 @@ from interlayer.classical import (
     membrane,
     path,
 )
+from interlayer.classical.sparse import linear
 from interlayer.losses import fidelity_for, measurement_loss
 from interlayer.physics import BicubicDownsampling, BlockAverage, GaussianMatrix
 from interlayer.selection import Best, Split
@@ -51,12 +52,35 @@ def ticks(physics: Physics, y: Tensor, classical: bool) -> int:
     """How many estimates `refine` yields."""
     if _slow(physics):
         return 1
+    classical = classical and fits_classical(physics, y)
     return classical * len(_priors(physics, y)) * len(LAMBDAS) + len(DEVIATIONS) + 1
 
 
 def _slow(physics: Physics) -> bool:
     """Whether every product with the operator takes seconds."""
     return any(isinstance(module, GaussianMatrix) for module in physics.modules())
+
+
+@torch.no_grad()
+def fits_classical(physics: Physics, y: Tensor) -> bool:
+    """Whether held-out measurements can compare classical estimates with a generator's.
+
+    Not in good time where a product with the operator takes seconds; nor where colours are left
+    open, as the measurements of flat pictures tell: a grey estimate of a grey picture is perfect.
+
+    >>> from interlayer.tasks import make_physics
+    >>> grey, small = (make_physics(task, (3, 8, 8)) for task in ("colorize", "superres:2"))
+    >>> x = torch.rand(1, 3, 8, 8)
+    >>> fits_classical(grey, grey(x)), fits_classical(small, small(x))
+    (False, True)
+    """
+    if _slow(physics):
+        return False
+    like = linear(physics).A_adjoint(y)
+    colours = torch.eye(like.shape[1]).to(like)[..., None, None]
+    seen = torch.stack([physics.A(colour.expand_as(like)) for colour in colours])
+    values = torch.linalg.svdvals(seen.flatten(1))
+    return bool(values[-1] > 1e-3 * values[0])
 
 
 @torch.no_grad()
@@ -90,7 +114,7 @@ def refine(
         split: those that were fitted and those that judge; the latter must have judged the
             estimates alone.
         estimates: images (B, 3, H, W) of the generator, at least one.
-        classical: whether step 1 is taken.
+        classical: whether step 1 is taken, which it only is where it `fits_classical`.
 
     Yields:
         What is going on, and the best so far; the last one is the result.
@@ -98,7 +122,7 @@ def refine(
     Reference: Dhar, Grover, Ermon, Modeling Sparse Deviations, arXiv 1807.01442, for step 3.
     """
     best, everything = Best(), split.fit + split.held
-    classical = classical and not _slow(physics)
+    classical = classical and fits_classical(physics, y)
     judged = _judged_pixels(physics, split)
 
     def judge(x: Tensor) -> Tensor:

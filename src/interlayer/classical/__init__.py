@@ -6,7 +6,7 @@ from typing import TypeAlias
 from deepinv.physics import Physics
 from torch import Tensor
 
-from interlayer.classical.denoising import bm3d, noise_level
+from interlayer.classical.denoising import bm3d, estimate_noise, noise_level
 from interlayer.classical.filling import bicubic, fill, interpolation, membrane
 from interlayer.classical.priors import PRIORS, Prior, TotalVariation, Wavelets
 from interlayer.classical.sparse import LAMBDAS, path, refined, tv, wavelet
@@ -35,6 +35,7 @@ __all__ = [
     "bicubic",
     "bm3d",
     "dip",
+    "estimate_noise",
     "fill",
     "interpolation",
     "membrane",

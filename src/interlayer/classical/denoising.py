@@ -83,8 +83,8 @@ def _denoised(y: Tensor, sigma: float | None) -> Tensor:
 def noise_level(physics: Physics, y: Tensor) -> float | None:
     """Standard deviation of the noise of y: the operator's own if Gaussian, 0 if there is none.
 
-    For pictures with other noise it is estimated, as the median of the finest diagonal wavelet
-    coefficients over that of ``N(0, 1)``. For anything else nothing is known.
+    For pictures with other noise it is estimated, see `estimate_noise`. Of anything else nothing
+    is known.
 
     Args:
         physics: the forward operator with its noise model.
@@ -92,9 +92,6 @@ def noise_level(physics: Physics, y: Tensor) -> float | None:
 
     Returns:
         A number in units of y; the mean where images of a batch have their own.
-
-    Reference: Donoho and Johnstone, Ideal spatial adaptation by wavelet shrinkage, Biometrika 81
-    (1994).
 
     >>> from interlayer.tasks import make_physics
     >>> physics = make_physics("circulant:0.5+denoise:0.25", (3, 8, 8))
@@ -108,5 +105,24 @@ def noise_level(physics: Physics, y: Tensor) -> float | None:
         return 0.0
     if y.ndim != 4 or isinstance(physics, Inpainting):
         return None
+    return estimate_noise(y).mean().item()
+
+
+def estimate_noise(y: Tensor) -> Tensor:
+    """Standard deviation (B,) of white noise in pictures, from their finest diagonal wavelets.
+
+    ``median |d| / 0.6745``, the median of ``|ε|`` for ``ε ~ N(0, 1)``: where most of a picture is
+    smooth, its finest coefficients ``d`` are noise. Fine texture counts as noise too.
+
+    Args:
+        y: pictures (B, C, H, W) of at least 16x16 pixels.
+
+    Reference: Donoho and Johnstone, Ideal spatial adaptation by wavelet shrinkage, Biometrika 81
+    (1994).
+
+    >>> noise = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    >>> round(estimate_noise(0.5 + 0.1 * noise).item(), 2)
+    0.1
+    """
     finest = split_rows(split_rows(y).mT)[..., y.shape[-1] // 2 :, y.shape[-2] // 2 :]
-    return finest.abs().median().item() / _MEDIAN
+    return finest.abs().flatten(1).median(1).values / _MEDIAN
