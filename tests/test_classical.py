@@ -15,6 +15,7 @@ from interlayer.classical import (
     Wavelets,
     bm3d,
     dip,
+    estimate_noise,
     fill,
     interpolation,
     membrane,
@@ -252,6 +253,15 @@ def test_noise_is_known_from_the_operator_or_else_estimated_for_pictures() -> No
     assert noise_level(noisy, noisy(x)) == pytest.approx(0.1 / 3**0.5, rel=0.1)
     holes = Inpainting((3, 64, 64), mask=0.5, noise_model=uniform)  # pyright: ignore[reportArgumentType]
     assert noise_level(holes, holes(x)) is None
+
+
+def test_noise_that_a_file_has_clipped_is_estimated_where_it_has_not() -> None:
+    x = torch.full((1, 3, 64, 64), 0.5).index_fill_(2, torch.arange(20), 0.0)
+    noisy = make_physics("denoise:0.1", (3, 64, 64))(x)
+    estimates = [
+        estimate_noise(y).item() for y in (noisy, noisy.clamp(0, 1), 0.5 + noisy[:, :, 20:])
+    ]
+    assert estimates == pytest.approx([0.1] * 3, rel=0.1)
 
 
 def test_dip_learns_the_picture_and_repeats_itself() -> None:

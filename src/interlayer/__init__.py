@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 from interlayer.align import Aligned, align, find_faces, paste_back
 from interlayer.checkpoints import convert, inspect
-from interlayer.classical import CLASSICAL
+from interlayer.classical import CLASSICAL, estimate_noise
 from interlayer.classifiers import Classifier, load_classifier
 from interlayer.errors import InputError
 from interlayer.generators import (
@@ -78,6 +78,7 @@ __all__ = [
     "convert",
     "coverage",
     "csgm",
+    "estimate_noise",
     "fidelity_for",
     "find_faces",
     "geodesic_cross",
