@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from deepinv.physics import Decolorize, Inpainting, Physics
-from torch import Tensor
 
 from interlayer.classical import estimate_noise
 from interlayer.errors import InputError
@@ -47,7 +46,12 @@ def read_measured(
     parts = split_task(task)
     exact = "+".join(part for part in parts if part != UNKNOWN)
     physics = make_physics(exact or WHOLE, img_size, seed)
-    y = _as_measured(read_image(path, _side(physics, task, img_size), note), physics, img_size)
+    channels, side = _measured_size(physics, task, img_size)
+    y = read_image(path, side, note)
+    if channels == 1:
+        y = Decolorize(img_size=(3, side, side)).A(y)
+    if isinstance(physics, Inpainting):
+        y = physics.A(y)
     if UNKNOWN in parts:
         if exact and isinstance(physics, Inpainting):
             raise InputError(
@@ -62,8 +66,8 @@ def read_measured(
     return Measurements(y, task, seed, img_size, masks_of(physics))
 
 
-def _side(physics: Physics, task: str, img_size: tuple[int, ...]) -> int:
-    """Height and width of the picture that is measured."""
+def _measured_size(physics: Physics, task: str, img_size: tuple[int, ...]) -> tuple[int, int]:
+    """Channels and side of the square picture that is measured."""
     with torch.no_grad():
         shape = physics.A(torch.zeros(1, *img_size)).shape[1:]
     if len(shape) != 3 or shape[0] not in (1, 3) or shape[1] != shape[2]:
@@ -71,14 +75,4 @@ def _side(physics: Physics, task: str, img_size: tuple[int, ...]) -> int:
             f"{task!r} measures no square picture, so that a photo cannot be its measurements; "
             "use a task such as superres:8, denoise, deblur:4, colorize or mask:FILE"
         )
-    return shape[-1]
-
-
-def _as_measured(picture: Tensor, physics: Physics, img_size: tuple[int, ...]) -> Tensor:
-    """An RGB picture as the operator would give it."""
-    if isinstance(physics, Inpainting):
-        return physics.A(picture)
-    side = picture.shape[-1]
-    with torch.no_grad():
-        channels = physics.A(picture.new_zeros(1, *img_size)).shape[1]
-    return Decolorize(img_size=(3, side, side)).A(picture) if channels == 1 else picture
+    return shape[0], shape[2]
