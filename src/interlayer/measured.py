@@ -62,7 +62,6 @@ def read_measured(
         task = "+".join(level if part == UNKNOWN else part for part in parts)
         if note is not None:
             note(f"{path.name}: the noise is estimated, {level}")
-    physics = make_physics(task, img_size, seed)
     return Measurements(y, task, seed, img_size, masks_of(physics))
 
 
