@@ -16,7 +16,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf, nan
+from math import inf, isnan, nan
 from pathlib import Path
 from statistics import fmean
 
@@ -193,7 +193,7 @@ def print_means(rows: list[dict], tasks: list[str], methods: list[str]) -> None:
         if not means:
             continue
         most = max(psnr for psnr, _ in means.values())
-        least = min(distance for _, distance in means.values())
+        least = min((d for _, d in means.values() if not isnan(d)), default=nan)
         cells = [mean_cell(means.get(method), most, least) for method in methods]
         paths = [r for r in rows if (r["task"], r["method"]) == (task, "auto")]
         gains = [
@@ -209,7 +209,7 @@ def mean_cell(mean: tuple[float, float] | None, most: float, least: float) -> st
         return ""
     bests = zip(mean, (most, least), (".2f", ".3f"), strict=True)
     psnr, distance = (f"**{m:{f}}**" if m == best else f"{m:{f}}" for m, best, f in bests)
-    return f"{psnr} ({distance})"
+    return psnr if isnan(mean[1]) else f"{psnr} ({distance})"
 
 
 def distance(row: dict) -> float:
