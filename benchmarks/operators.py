@@ -20,7 +20,7 @@ import torch
 
 from interlayer import make_physics
 from interlayer.memory import keep_freed_memory
-from interlayer.physics import gaussian
+from interlayer.problem import gaussian
 
 RESULTS = Path(__file__).parent / "results" / "operators.json"
 SIZE, TURNS, ROWS = (3, 1024, 1024), 7, 20

@@ -21,8 +21,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from rich.progress import track
 
 from interlayer import ToyGenerator
-from interlayer.demo.page import build
-from interlayer.demo.server import launch
+from interlayer.app.demo.page import build
+from interlayer.app.demo.server import launch
 
 RESULTS = Path(__file__).parent / "results" / "page.json"
 PORT = 7871

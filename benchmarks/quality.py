@@ -26,10 +26,12 @@ from deepinv.loss.metric import PSNR
 from torch import Tensor
 
 import interlayer
-from interlayer import hub
-from interlayer.images import contact_sheet
-from interlayer.reconstruct import reconstruct
-from interlayer.recovery import measure, metrics, picture_of
+from interlayer.evaluation.metrics import metrics
+from interlayer.media.images import contact_sheet
+from interlayer.media.measured_pictures import picture_of
+from interlayer.problem.measurements import measure
+from interlayer.solver.by_name import reconstruct
+from interlayer.weights import cache
 
 FOLDER = Path(__file__).parent / "results"
 GENERATED = "generated:"
@@ -139,7 +141,7 @@ def main() -> None:
 def run_missing(groups: list[list[Job]], results: Path, pictures: Path) -> None:
     """Run the jobs that have no row yet, those of a group as one batch, and append theirs."""
     generator = interlayer.load("faces")
-    hub.pull("perceptual")  # `metrics` measures the distance only with weights that are there
+    cache.pull("perceptual")  # `metrics` measures the distance only with weights that are there
     results.parent.mkdir(parents=True, exist_ok=True)
     for number, group in enumerate(groups):
         done = [key(row) for row in read(results)]

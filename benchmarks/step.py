@@ -26,7 +26,8 @@ import torch.nn.functional as F
 from torch.profiler import ProfilerActivity, profile
 
 import interlayer
-from interlayer import Method, Stage, hub, iterate, make_physics, wheels
+from interlayer import Method, Stage, iterate, make_physics
+from interlayer.weights import table, wheels
 
 RESULTS = Path(__file__).parent / "results" / "step.json"
 TURNS = 9
@@ -48,7 +49,7 @@ KINDS = {
 
 def openvino_forward(folder: Path) -> Callable[[], object]:
     """The published synthesis model, in float32."""
-    with zipfile.ZipFile(wheels.download(hub.FACES.source, folder)) as archive:
+    with zipfile.ZipFile(wheels.download(table.FACES.source, folder)) as archive:
         archive.extractall(folder)
     path = folder / "random_face" / "data" / "SynthesisNetwork.xml"
     exact = {"INFERENCE_PRECISION_HINT": "f32"}

@@ -21,12 +21,12 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from interlayer.bench import Job, Outcome, local_slots, plan, stream, writing
-from interlayer.bench.jobs import StageFigures, batches
-from interlayer.bench.ray_runner import RaySlot, ray_slots
-from interlayer.bench.runners import LocalSlot, Slot
-from interlayer.bench.spec import checked
-from interlayer.bench.worker import Worker
+from interlayer.evaluation.studies import Job, Outcome, local_slots, plan, stream, writing
+from interlayer.evaluation.studies.jobs import StageFigures, batches
+from interlayer.evaluation.studies.ray_runner import RaySlot, ray_slots
+from interlayer.evaluation.studies.runners import LocalSlot, Slot
+from interlayer.evaluation.studies.spec import checked
+from interlayer.evaluation.studies.worker import Worker
 
 RESULTS = Path(__file__).parent / "results" / "studies.json"
 WORKERS = 2

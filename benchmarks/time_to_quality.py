@@ -18,7 +18,7 @@ from pathlib import Path
 
 import interlayer
 from interlayer import Method, csgm, ilo, iterate
-from interlayer.recovery import measure
+from interlayer.problem.measurements import measure
 
 RESULTS = Path(__file__).parent / "results" / "time_to_quality.jsonl"
 BUDGETS = (30, 40, 50, 60, 80, 120)

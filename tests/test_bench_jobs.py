@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from interlayer import InputError, ToyGenerator, write_image
-from interlayer.bench.estimate import seconds_of
-from interlayer.bench.jobs import batches, task_digest
-from interlayer.bench.spec import checked, find_images, read_spec
-from interlayer.bench.worker import Setup, Worker
+from interlayer.evaluation.studies.estimate import seconds_of
+from interlayer.evaluation.studies.jobs import batches, task_digest
+from interlayer.evaluation.studies.spec import checked, find_images, read_spec
+from interlayer.evaluation.studies.worker import Setup, Worker
 
 from .bench_studies import jobs
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from interlayer import InputError, ToyGenerator, write_image
-from interlayer.bench import Job, Store, stream, writing
-from interlayer.bench.ray_runner import RaySlot, ray_slots
-from interlayer.bench.worker import Setup, Worker
+from interlayer.evaluation.studies import Job, Store, stream, writing
+from interlayer.evaluation.studies.ray_runner import RaySlot, ray_slots
+from interlayer.evaluation.studies.worker import Setup, Worker
 
 from .bench_studies import jobs, results
 

@@ -11,9 +11,10 @@ from scipy.stats import ttest_1samp
 from typer.testing import CliRunner
 
 from interlayer import InputError, write_image
-from interlayer.bench import cli, plan, reading, writing
-from interlayer.bench.compare import compare, mean_interval
-from interlayer.bench.figures import (
+from interlayer.app import studies
+from interlayer.evaluation.studies import plan, reading, writing
+from interlayer.evaluation.studies.compare import compare, mean_interval
+from interlayer.evaluation.studies.figures import (
     calibration_charts,
     cost_chart,
     draw,
@@ -21,10 +22,10 @@ from interlayer.bench.figures import (
     level_charts,
     stage_charts,
 )
-from interlayer.bench.parsing import split_list
-from interlayer.bench.report import calibration, legend, tables
-from interlayer.bench.spec import checked
-from interlayer.bench.store import Store
+from interlayer.evaluation.studies.parsing import split_list
+from interlayer.evaluation.studies.report import calibration, legend, tables
+from interlayer.evaluation.studies.spec import checked
+from interlayer.evaluation.studies.store import Store
 
 from .bench_studies import Inline, jobs, outcome
 
@@ -148,7 +149,7 @@ def test_what_was_sampled_is_compared_with_the_true_error(tmp_path: Path):
             figures = {"psnr": 20.0, "ssim": 0.9, "mse": 0.01, **sampled}
             store.record([replace(outcome(job), figures=figures, pictures={})])
         rows = list(store.rows())
-        cli.write_report(store, tmp_path / "page.html")
+        studies.write_report(store, tmp_path / "page.html")
     assert calibration(rows) == [("inpaint:0.1", "ilo", "0.50", "0.050", "0.100")]
     [chart] = calibration_charts(rows)
     assert {name: (line.x, line.y) for name, line in chart.lines.items()} == {
@@ -173,8 +174,8 @@ class Page(HTMLParser):
 
 def test_the_page_needs_nothing_else_and_trusts_no_text(study: Store, tmp_path: Path):
     with reading(study.path) as store:
-        cli.write_report(store, tmp_path / "page.html", pictures=2)
-        assert len(cli.write_figures(store, tmp_path / "figures")) == 3 * (3 + 3 + 1)
+        studies.write_report(store, tmp_path / "page.html", pictures=2)
+        assert len(studies.write_figures(store, tmp_path / "figures")) == 3 * (3 + 3 + 1)
     text = (tmp_path / "page.html").read_text("utf-8")
     page = Page(text)
     assert all(each.startswith(("data:", "#")) for each in page.references)
@@ -187,7 +188,7 @@ def test_the_page_needs_nothing_else_and_trusts_no_text(study: Store, tmp_path: 
 
 def test_the_pages_command_plans_the_same_jobs(study: Store, tmp_path: Path):
     with reading(study.path) as store:
-        cli.write_report(store, tmp_path / "page.html")
+        studies.write_report(store, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text("utf-8")
     found = re.search(r"<pre>interlayer bench run (.*?)  #", page, re.DOTALL)
     assert found is not None
@@ -202,16 +203,18 @@ def test_nothing_to_report_is_said(tmp_path: Path):
     with writing(tmp_path / "empty.db") as store:
         store.plan(jobs())
         with pytest.raises(InputError, match="has no results yet"):
-            cli.write_report(store, tmp_path / "page.html")
+            studies.write_report(store, tmp_path / "page.html")
 
 
 def invoke(*arguments: object):
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(studies.app, [str(argument) for argument in arguments])
 
 
 def test_the_command_line_runs_resumes_and_exports(tmp_path: Path, monkeypatch):
     store = tmp_path / "study.db"
-    monkeypatch.setattr(cli, "local_slots", lambda *_: [Inline(lambda b: [outcome(j) for j in b])])
+    monkeypatch.setattr(
+        studies, "local_slots", lambda *_: [Inline(lambda b: [outcome(j) for j in b])]
+    )
     flags = ["--tasks", "inpaint:0.5,superres:4", "--methods", "csgm", "--generator", "toy"]
     few = ["run", "--images", "generated:0-3", *flags, "--store", store]
     assert invoke(*few, "--shard", "1/2", "--budget", "0s").exit_code == 0

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from interlayer import write_image
-from interlayer.bench import writing
-from interlayer.bench.report import write_report
+from interlayer.evaluation.studies import writing
+from interlayer.evaluation.studies.report import write_report
 
 from .bench_studies import jobs, outcome
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from interlayer import InputError
-from interlayer.bench import Job, local_slots, reading, stream, writing
-from interlayer.bench.cli import app
-from interlayer.bench.runners import crew, processes
-from interlayer.bench.worker import Worker
+from interlayer.app.studies import app
+from interlayer.evaluation.studies import Job, local_slots, reading, stream, writing
+from interlayer.evaluation.studies.runners import crew, processes
+from interlayer.evaluation.studies.worker import Worker
 
 from .bench_studies import Inline, jobs, outcome, results
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from interlayer import InputError
-from interlayer.bench import reading, store, writing
+from interlayer.evaluation.studies import reading, store, writing
 
 from .bench_studies import jobs, outcome, results
 

@@ -14,15 +14,15 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from interlayer import torchfile
-from interlayer.checkpoints import convert, inspect, load_generator, read_checkpoint
 from interlayer.errors import InputError
-from interlayer.foreign import collect
 from interlayer.generators.base import Generator
 from interlayer.generators.layout import Output
 from interlayer.generators.stylegan2 import StyleGAN2
-from interlayer.torchfile import LazyTensor, TorchFile
-from interlayer.unpickling import Name, Record, read_pickle
+from interlayer.weights import torch_files
+from interlayer.weights.checkpoints import convert, inspect, load_generator, read_checkpoint
+from interlayer.weights.pickles import Name, Record, read_pickle
+from interlayer.weights.stylegan2_files import collect
+from interlayer.weights.torch_files import LazyTensor, TorchFile
 
 from .checkpoint_files import (
     claimed_tensor,
@@ -267,8 +267,8 @@ def test_a_storage_mentioned_often_is_read_once(monkeypatch: pytest.MonkeyPatch)
         opened.append(raw)
         return original(raw)
 
-    original = torchfile._nested_storage
-    monkeypatch.setattr(torchfile, "_nested_storage", open_once)
+    original = torch_files._nested_storage
+    monkeypatch.setattr(torch_files, "_nested_storage", open_once)
     file = TorchFile(content, lambda pid: pytest.fail("nothing is stored outside"))
     assert all(file.tensor(view) is not None for _ in range(5))
     assert len(opened) == 1

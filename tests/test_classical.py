@@ -7,7 +7,8 @@ from deepinv.physics import Denoising, GaussianNoise, Inpainting, UniformNoise
 from deepinv.physics.noise import ZeroNoise
 from torch import Tensor
 
-from interlayer.classical import (
+from interlayer.errors import InputError
+from interlayer.methods.classical import (
     CLASSICAL,
     PRIORS,
     Classical,
@@ -25,9 +26,8 @@ from interlayer.classical import (
     tv,
     wavelet,
 )
-from interlayer.classical.priors import inverse_wavelet_transform, wavelet_transform
-from interlayer.errors import InputError
-from interlayer.tasks import make_physics
+from interlayer.methods.classical.priors import inverse_wavelet_transform, wavelet_transform
+from interlayer.problem.tasks import make_physics
 
 SIZE = (3, 32, 32)
 FITTING = [

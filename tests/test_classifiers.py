@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
-from interlayer import hub
-from interlayer.classifiers import (
+from interlayer.errors import InputError
+from interlayer.networks.classifiers import (
     IMAGENET_CLASSES,
     Classifier,
     EfficientNetLite0,
@@ -17,7 +17,7 @@ from interlayer.classifiers import (
     fold_batch_norms,
     load_classifier,
 )
-from interlayer.errors import InputError
+from interlayer.weights import cache
 
 
 def linear(size: int = 8, classes: int = 3) -> nn.Module:
@@ -156,7 +156,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def imagenet() -> Classifier:
-    if not hub.is_cached("imagenet"):
+    if not cache.is_cached("imagenet"):
         pytest.skip("the classifier has not been pulled")
     return load_classifier()
 

@@ -11,8 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from interlayer import Classifier, ToyGenerator, cli, hub, read_frames, read_image, write_image
-from interlayer.samples import sample_photo
+from interlayer import Classifier, ToyGenerator, read_frames, read_image, write_image
+from interlayer.app import cli
+from interlayer.media.samples import sample_photo
+from interlayer.weights import loading
 
 FILES = {
     "recovered.png",
@@ -28,7 +30,7 @@ FILES = {
 def toy(monkeypatch: pytest.MonkeyPatch) -> ToyGenerator:
     """The command line with a small generator in place of the real one."""
     generator = ToyGenerator(64)
-    monkeypatch.setattr(hub, "load", lambda *args, **kwargs: generator)
+    monkeypatch.setattr(loading, "load", lambda *args, **kwargs: generator)
     return generator
 
 
@@ -266,8 +268,10 @@ def test_version_is_printed(monkeypatch, capsys):
 
 ENDLESS = """
 import sys
-from interlayer import ToyGenerator, cli, hub
-hub.load = lambda *args, **kwargs: ToyGenerator(64)
+from interlayer import ToyGenerator
+from interlayer.app import cli
+from interlayer.weights import loading
+loading.load = lambda *args, **kwargs: ToyGenerator(64)
 sys.argv = ["interlayer", "recover", "sample:astronaut", "--steps", "1000000", "--method", "csgm",
             "--task", "inpaint:0.5", "--json", "--out", sys.argv[1]]
 cli.main()

@@ -1,9 +1,10 @@
 import torch
 from torch import nn
 
-from interlayer import csgm, hub, ilo, make_physics, solve
+from interlayer import csgm, ilo, make_physics, solve
 from interlayer.generators.base import measure_statistics
 from interlayer.generators.dcgan import dcgan
+from interlayer.weights import loading
 
 
 def network() -> nn.Sequential:
@@ -39,7 +40,7 @@ def test_stored_statistics_are_used_as_they_are():
 
 
 def test_the_named_weights_draw_and_recover_faces():
-    G = hub.load("faces64")
+    G = loading.load("faces64")
     x = G(G.sample([3]))
     assert x.shape == (1, 3, 64, 64) and x.std() > 0.1
     physics = make_physics("circulant:0.1", x.shape[1:])

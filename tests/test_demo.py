@@ -14,16 +14,16 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import interlayer
-from interlayer import hub
-from interlayer.cli import app
-from interlayer.demo import demo, pictures, view
-from interlayer.demo.choices import DAMAGES, MASK_FILE, PAINT, methods, qualities, task_of
-from interlayer.demo.handlers import Handlers
-from interlayer.demo.run import Job, Outcome, Update, run
+from interlayer.app.cli import app
+from interlayer.app.demo import demo, pictures, view
+from interlayer.app.demo.choices import DAMAGES, MASK_FILE, PAINT, methods, qualities, task_of
+from interlayer.app.demo.handlers import Handlers
+from interlayer.app.demo.run import Job, Outcome, Update, run
+from interlayer.app.results import PSNR
 from interlayer.errors import InputError
 from interlayer.generators import ToyGenerator
-from interlayer.recovery import PSNR
-from interlayer.tasks import make_physics
+from interlayer.problem.tasks import make_physics
+from interlayer.weights import loading
 
 TOY = ToyGenerator()
 STROKE = [0.4, 0.2, 0.5, 0.8, 0.5]
@@ -65,7 +65,7 @@ def test_what_repeats_a_run_repeats_it(
     outcome = outcome_of(job_of(damage, samples=samples))
     for name, content in outcome.files.items():
         (tmp_path / name).write_bytes(content)
-    monkeypatch.setattr(hub, "load", lambda *args, **kwargs: TOY)
+    monkeypatch.setattr(loading, "load", lambda *args, **kwargs: TOY)
     monkeypatch.setattr(interlayer, "load", lambda name: TOY)
     with contextlib.chdir(tmp_path):
         if again == "command":
@@ -171,7 +171,7 @@ def test_a_failure_is_one_sentence(
     def failing(*args: Any, **kwargs: Any) -> None:
         raise fail
 
-    monkeypatch.setattr("interlayer.demo.handlers.run", failing)
+    monkeypatch.setattr("interlayer.app.demo.handlers.run", failing)
     handlers = Handlers(TOY, "toy", 60)
     arguments = (pictures.drawn(TOY, 0), [], "inpaint", 30, "ilo", "draft", 0, 1)
     (panels,) = handlers.recover(*arguments, request_of("tab"))

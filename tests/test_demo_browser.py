@@ -18,12 +18,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from interlayer import hub
-from interlayer.cli import app
-from interlayer.demo.page import build
-from interlayer.demo.server import HEADERS, MAX_UPLOAD, launch
+from interlayer.app.cli import app
+from interlayer.app.demo.page import build
+from interlayer.app.demo.server import HEADERS, MAX_UPLOAD, launch
 from interlayer.errors import InputError
 from interlayer.generators import LayerState, ToyGenerator
+from interlayer.weights import loading
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 Axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core").Axe
@@ -165,7 +165,7 @@ def test_a_whole_visit(tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         Image.open(kept(tab, name, tmp_path)).verify()
     result = json.loads(kept(tab, "result.json", tmp_path).read_text())
     words = shlex.split(kept(tab, "repeat.sh", tmp_path).read_text())
-    monkeypatch.setattr(hub, "load", lambda *args, **kwargs: ToyGenerator())
+    monkeypatch.setattr(loading, "load", lambda *args, **kwargs: ToyGenerator())
     with contextlib.chdir(tmp_path):
         assert CliRunner().invoke(app, words[1:]).exit_code == 0
     again = json.loads((tmp_path / "repeated/input/result.json").read_text())

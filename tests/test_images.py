@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.images import contact_sheet, read_image, read_mask, write_gif, write_image
+from interlayer.media.images import contact_sheet, read_image, read_mask, write_gif, write_image
 
 
 @pytest.fixture

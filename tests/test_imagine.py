@@ -4,11 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from interlayer import hub
-from interlayer.classifiers import Classifier, load_classifier
 from interlayer.errors import InputError
 from interlayer.generators import ToyGenerator
-from interlayer.imagine import (
+from interlayer.networks.classifiers import Classifier, load_classifier
+from interlayer.recipes.imagining import (
     ClassFidelity,
     ClassifierPhysics,
     Views,
@@ -22,7 +21,8 @@ from interlayer.imagine import (
     perceptual_distance,
     towards_class,
 )
-from interlayer.solve import Solution
+from interlayer.solver.records import Solution
+from interlayer.weights import cache, loading
 
 G = ToyGenerator()
 COLOURS = ("red", "green", "blue")
@@ -165,9 +165,9 @@ def test_mistakes_are_refused() -> None:
         imagine(G, CLASSIFIER, "green", near=torch.zeros(1, 3, 8, 8))
 
 
-@pytest.mark.skipif(not hub.is_cached("imagenet"), reason="the classifier has not been pulled")
+@pytest.mark.skipif(not cache.is_cached("imagenet"), reason="the classifier has not been pulled")
 def test_the_offline_classifier_leads_a_face_generator_towards_a_frog() -> None:
-    classifier, faces64 = load_classifier(), hub.load("faces64")
+    classifier, faces64 = load_classifier(), loading.load("faces64")
     method, views = towards_class(12, layers=(0, 2)), Views(count=1)
     solution = last(imagine(faces64, classifier, "bull frog", method=method, views=views))
     before, after = (
@@ -177,7 +177,7 @@ def test_the_offline_classifier_leads_a_face_generator_towards_a_frog() -> None:
     assert after > 3 * before
 
 
-@pytest.mark.skipif(not hub.is_cached("perceptual"), reason="the network has not been pulled")
+@pytest.mark.skipif(not cache.is_cached("perceptual"), reason="the network has not been pulled")
 def test_the_perceptual_distance_is_zero_at_the_image_itself() -> None:
     distance, x = perceptual_distance(64), torch.rand(1, 3, 128, 128)
     assert distance(x, x).item() == pytest.approx(0, abs=1e-6)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Normal, Poisson
 
 from interlayer import geodesic_cross, measurement_loss
-from interlayer.losses import (
+from interlayer.problem.fidelity import (
     LOSSES,
     Loss,
     bernoulli_loss,
@@ -16,11 +16,11 @@ from interlayer.losses import (
     fidelity_for,
     huber_loss,
     l1_loss,
-    latent_prior,
     multiscale,
     poisson_loss,
 )
-from interlayer.schedules import cosine_ramp
+from interlayer.solver.penalties import latent_prior
+from interlayer.solver.schedules import cosine_ramp
 
 ONE = torch.ones(1, 1)
 

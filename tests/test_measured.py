@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from interlayer import InputError, make_physics, read_image, write_image
-from interlayer.measured import read_measured
+from interlayer.recipes.damaged_photos import read_measured
 
 SIZE = (3, 64, 64)
 

@@ -1,6 +1,6 @@
 import torch
 
-from interlayer.optimiser import BatchAdam
+from interlayer.solver.adam import BatchAdam
 
 
 def test_equals_torch_adam_when_nothing_diverges():

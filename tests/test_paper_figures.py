@@ -8,9 +8,9 @@ from PIL import Image
 from torch import nn
 
 from interlayer import Classifier
-from interlayer.bench import reading
-from interlayer.bench.worker import Setup, Worker
-from interlayer.imagine import mean_squared_error
+from interlayer.evaluation.studies import reading
+from interlayer.evaluation.studies.worker import Setup, Worker
+from interlayer.recipes.imagining import mean_squared_error
 
 from .bench_studies import Inline
 from .test_examples import example

@@ -6,20 +6,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from interlayer import hub, perceptual
 from interlayer.errors import InputError
-from interlayer.perceptual import (
+from interlayer.evaluation.metrics import lpips
+from interlayer.networks import perceptual
+from interlayer.networks.perceptual import (
     LAYOUTS,
     Blur,
     BlurredConvolution,
     Convolution,
-    MultiScaleLoss,
-    PerceptualLoss,
     PerceptualNetwork,
     Trunk,
     load_perceptual,
-    lpips,
 )
+from interlayer.solver.perceptual_terms import MultiScaleLoss, PerceptualLoss
+from interlayer.weights import cache
 
 TRUNKS: tuple[Trunk, ...] = get_args(Trunk)
 each_trunk = pytest.mark.parametrize("trunk", TRUNKS)
@@ -55,7 +55,7 @@ def waves(height: int, width: int) -> tuple[Tensor, Tensor]:
 @pytest.fixture
 def pulled() -> None:
     """Leave a test out where the weights are not in the cache."""
-    if not hub.is_cached("perceptual"):
+    if not cache.is_cached("perceptual"):
         pytest.skip("`interlayer pull perceptual` has not been run")
 
 
@@ -245,7 +245,7 @@ def weights(tmp_path: Path, monkeypatch) -> Callable[[bool, bool], None]:
         (tmp_path / "checkpoints").mkdir()
         if theirs:
             (tmp_path / "checkpoints" / "alexnet-owt-7be5be79.pth").touch()
-        monkeypatch.setattr(hub, "is_cached", lambda _: ours)
+        monkeypatch.setattr(cache, "is_cached", lambda _: ours)
         monkeypatch.setattr(perceptual, "load_perceptual", lambda: toy("alex"))
         monkeypatch.setattr(perceptual, "LPIPS", Metric)
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from deepinv.physics import BlurFFT, LinearPhysics
 
 from interlayer import make_physics
-from interlayer.physics import (
+from interlayer.problem import (
     JPEG,
     BicubicDownsampling,
     BlockAverage,
@@ -131,18 +131,18 @@ def test_gaussian_entries_are_independent_gaussians():
 def test_gaussian_blocks_are_the_same_however_the_matrix_is_cut(monkeypatch):
     x = torch.rand(1, *SIZE, dtype=torch.float64)
     whole = GaussianMatrix(SIZE, m=50).A(x)
-    monkeypatch.setattr("interlayer.physics.gaussian.BLOCK", ((3, 7), (3, 7)))
+    monkeypatch.setattr("interlayer.problem.gaussian.BLOCK", ((3, 7), (3, 7)))
     torch.testing.assert_close(GaussianMatrix(SIZE, m=50).A(x), whole)
 
 
 def test_gaussian_rows_that_are_kept_change_nothing(monkeypatch):
     x, y = torch.rand(2, *SIZE), torch.rand(2, 50)
     lean = GaussianMatrix(SIZE, m=50)
-    monkeypatch.setattr("interlayer.physics.gaussian.RESERVE", 2**62)
+    monkeypatch.setattr("interlayer.problem.gaussian.RESERVE", 2**62)
     forward, adjoint = lean.A(x), lean.A_adjoint(y)
     assert torch.equal(lean.A(x), forward)
     assert not lean._kept
-    monkeypatch.setattr("interlayer.physics.gaussian.RESERVE", 0)
+    monkeypatch.setattr("interlayer.problem.gaussian.RESERVE", 0)
     physics = GaussianMatrix(SIZE, m=50)
     for _ in range(2):
         assert torch.equal(physics.A(x), forward)

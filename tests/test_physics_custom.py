@@ -7,7 +7,7 @@ import torch
 from deepinv.physics import LinearPhysics, Physics
 
 from interlayer import InputError, make_physics
-from interlayer.physics import physics_from_file
+from interlayer.problem import physics_from_file
 
 SIZE = (3, 8, 8)
 

@@ -4,12 +4,7 @@ import pytest
 import torch
 from deepinv.physics import GaussianNoise, PoissonNoise
 
-from interlayer.physics import (
-    DeadPixels,
-    SeededGaussianNoise,
-    SeededPoissonNoise,
-    UniformQuantiser,
-)
+from interlayer.problem import DeadPixels, SeededGaussianNoise, SeededPoissonNoise, UniformQuantiser
 
 
 def rng(seed=0):

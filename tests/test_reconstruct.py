@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from interlayer import InputError, ToyGenerator, make_physics
-from interlayer.methods import METHODS, Method, Stage
-from interlayer.reconstruct import QUALITIES, method_names, plan, reconstruct
-from interlayer.solve import solve
+from interlayer.methods.presets import METHODS
+from interlayer.methods.stages import Method, Stage
+from interlayer.solver.by_name import QUALITIES, method_names, plan, reconstruct
+from interlayer.solver.solving import solve
 
 SIZE = (3, 16, 16)
 G = ToyGenerator()

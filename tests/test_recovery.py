@@ -5,14 +5,10 @@ import torch
 from deepinv.physics import LinearPhysics
 
 from interlayer import InputError, ToyGenerator, csgm, make_physics, solve, write_image
-from interlayer.recovery import (
-    back_projection,
-    load_measurements,
-    measure,
-    metrics,
-    picture_of,
-    report,
-)
+from interlayer.app.results import report
+from interlayer.evaluation.metrics import metrics
+from interlayer.media.measured_pictures import back_projection, picture_of
+from interlayer.problem.measurements import load_measurements, measure
 
 G = ToyGenerator(32)
 SIZE = (3, 32, 32)

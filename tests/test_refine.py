@@ -5,10 +5,12 @@ import torch
 from deepinv.physics import Denoising, Inpainting
 
 from interlayer import ToyGenerator, auto, csgm, make_physics, solve, sparse_gen
-from interlayer.classical.sparse import linear
-from interlayer.refine import can_refine, project_onto_measurements, refine
-from interlayer.selection import split_measurements
-from interlayer.stacking import stacking_weights
+from interlayer.methods.classical.sparse import linear
+from interlayer.problem.facts import can_refine
+from interlayer.problem.holdout import split_measurements
+from interlayer.solver.image_stage import refine
+from interlayer.solver.projections import project_onto_measurements
+from interlayer.solver.stacking import stacking_weights
 
 SIZE = (3, 16, 16)
 G = ToyGenerator()

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from interlayer import make_physics
-from interlayer.selection import Best, split_measurements
+from interlayer.problem.holdout import Best, split_measurements
 
 SIZE = (3, 16, 16)
 

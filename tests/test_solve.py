@@ -30,7 +30,7 @@ from interlayer import (
     solve,
 )
 from interlayer.generators import LayerState
-from interlayer.search import SearchSpace
+from interlayer.solver.search_space import SearchSpace
 
 G = ToyGenerator(32)
 SIZE = (3, 32, 32)

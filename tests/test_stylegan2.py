@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from interlayer.checkpoints import load_generator
 from interlayer.errors import InputError
 from interlayer.generators import modulation
 from interlayer.generators.base import LayerState, gaussian_by_seed
 from interlayer.generators.layout import Layout, Output
 from interlayer.generators.stylegan2 import StyleGAN2
+from interlayer.weights.checkpoints import load_generator
 
 ROOT = Path(__file__).parents[1]
 FIXTURES = Path(os.environ.get("INTERLAYER_FIXTURES", ROOT.parent / "shared" / "fixtures"))

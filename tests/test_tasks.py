@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlayer import TASKS, InputError, make_physics, write_image
-from interlayer.physics import UniformQuantiser
-from interlayer.tasks import masks_of, split_task
+from interlayer.problem import UniformQuantiser
+from interlayer.problem.tasks import masks_of, split_task
 
 SIZE = (3, 32, 32)
 LEVELS = {

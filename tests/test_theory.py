@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from interlayer import InputError, Sequential, ToyGenerator, project_l1_ball
-from interlayer.physics import GaussianMatrix
-from interlayer.theory import (
+from interlayer.evaluation.theory import (
     ExtendedRange,
     best_radius,
     effective_dimension,
@@ -39,6 +38,7 @@ from interlayer.theory import (
     srec_log_failure,
     width_l1_ball,
 )
+from interlayer.problem import GaussianMatrix
 
 
 def rng(seed: int = 0) -> torch.Generator:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from interlayer import InputError, ToyGenerator, ilo, iterate, make_physics, reconstruct, sample
-from interlayer.solve import Solution, State
+from interlayer.solver.records import Solution, State
 
 TOY = ToyGenerator()
 X = TOY(TOY.sample([5]))

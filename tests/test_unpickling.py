@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from interlayer.checkpoints import read_checkpoint
 from interlayer.errors import InputError
-from interlayer.unpickling import MAX_OPCODES, Name, PersistentId, Record, read_pickle
+from interlayer.weights.checkpoints import read_checkpoint
+from interlayer.weights.pickles import MAX_OPCODES, Name, PersistentId, Record, read_pickle
 
 from .checkpoint_files import nvidia_pickle, nvidia_tensors, rosinality_state, saved, small_tensors
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.images import read_image, write_image
-from interlayer.video import DEFAULT_FPS, read_frames, write_video
+from interlayer.media.images import read_image, write_image
+from interlayer.media.video import DEFAULT_FPS, read_frames, write_video
 
 # imageio-ffmpeg leaves the pipes of a process that has ended to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")

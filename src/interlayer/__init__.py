@@ -2,11 +2,8 @@
 
 from importlib.metadata import version
 
-from interlayer.align import Aligned, align, find_faces, paste_back
-from interlayer.checkpoints import convert, inspect
-from interlayer.classical import CLASSICAL, estimate_noise
-from interlayer.classifiers import Classifier, load_classifier
 from interlayer.errors import InputError
+from interlayer.evaluation.metrics import coverage, lpips
 from interlayer.generators import (
     Generator,
     LayerState,
@@ -16,13 +13,15 @@ from interlayer.generators import (
     StyleGAN2,
     ToyGenerator,
 )
-from interlayer.hub import load, pull
-from interlayer.images import read_image, write_image
-from interlayer.imagine import class_probability, imagine, imagine_pixels, towards_class
-from interlayer.losses import LOSSES, fidelity_for, geodesic_cross, measurement_loss
-from interlayer.methods import METHODS, Losses, Method, Stage, auto, csgm, ilo, pulse, sparse_gen
-from interlayer.perceptual import MultiScaleLoss, PerceptualLoss, load_perceptual, lpips
-from interlayer.physics import (
+from interlayer.media.faces import Aligned, align, find_faces, paste_back
+from interlayer.media.images import read_image, write_image
+from interlayer.media.video import read_frames, write_video
+from interlayer.methods.classical import CLASSICAL, estimate_noise
+from interlayer.methods.presets import METHODS, auto, csgm, ilo, pulse, sparse_gen
+from interlayer.methods.stages import Losses, Method, Stage
+from interlayer.networks.classifiers import Classifier, load_classifier
+from interlayer.networks.perceptual import load_perceptual
+from interlayer.problem import (
     JPEG,
     BicubicDownsampling,
     GaussianMatrix,
@@ -30,14 +29,22 @@ from interlayer.physics import (
     PartialCirculant,
     UniformQuantiser,
 )
-from interlayer.projections import project_l1_ball, project_sphere
-from interlayer.reconstruct import QUALITIES, method_names, reconstruct
-from interlayer.refine import refine
-from interlayer.sequence import Film, recover_sequence
-from interlayer.solve import Solution, StageRecord, State, as_reconstructor, iterate, solve
-from interlayer.tasks import TASKS, make_physics
-from interlayer.uncertainty import coverage, sample
-from interlayer.video import read_frames, write_video
+from interlayer.problem.fidelity import LOSSES, fidelity_for, measurement_loss
+from interlayer.problem.tasks import TASKS, make_physics
+from interlayer.recipes.films import Film, recover_sequence
+from interlayer.recipes.imagining import class_probability, imagine, imagine_pixels, towards_class
+from interlayer.solver.by_name import QUALITIES, method_names, reconstruct
+from interlayer.solver.deepinv import as_reconstructor
+from interlayer.solver.image_stage import refine
+from interlayer.solver.penalties import geodesic_cross
+from interlayer.solver.perceptual_terms import MultiScaleLoss, PerceptualLoss
+from interlayer.solver.projections import project_l1_ball, project_sphere
+from interlayer.solver.records import Solution, StageRecord, State
+from interlayer.solver.sampling import sample
+from interlayer.solver.solving import iterate, solve
+from interlayer.weights.cache import pull
+from interlayer.weights.checkpoints import convert, inspect
+from interlayer.weights.loading import load
 
 __version__ = version("interlayer")
 __all__ = [

@@ -1,0 +1,58 @@
+"""What a command line shows: lines and progress bars on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch.nn.functional as F
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from interlayer.app.results import GIF_FRAMES, GIF_SIZE
+from interlayer.solver.records import Solution, State
+
+INTERRUPTED = 130
+err = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """One line for the person, on standard error."""
+    err.print(escape(text), soft_wrap=True)
+
+
+def watched(states: Iterator[State]) -> tuple[Solution, list[Tensor], bool]:
+    """The solution, some frames and whether Ctrl-C ended it; with a bar."""
+    frames: list[Tensor] = []
+    state, interrupted = None, False
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task("starting", total=1.0, loss="")
+            for state in states:
+                if state.progress * GIF_FRAMES >= len(frames):
+                    frames.append(F.interpolate(state.x, (GIF_SIZE, GIF_SIZE), mode="area"))
+                loss = f"{state.loss.item():.5f}"
+                bar.update(task, completed=state.progress, description=state.label, loss=loss)
+            bar.update(task, completed=1.0)
+    except KeyboardInterrupt:
+        if state is None:
+            raise
+        interrupted = True
+    assert state is not None
+    return state.solution(), frames, interrupted
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress bar on standard error with loss and time left."""
+    columns = (
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err) as bar:
+        yield bar

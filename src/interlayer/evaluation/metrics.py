@@ -1,0 +1,78 @@
+"""Figures that need the truth: how near an estimate is to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+
+import torch
+import torch.nn.functional as F
+from deepinv.loss.metric import LPIPS, PSNR, SSIM
+from torch import Tensor
+from torchvision.models import AlexNet_Weights
+
+from interlayer.memory import return_freed_memory
+from interlayer.networks.perceptual import MIN_SIZE, load_perceptual
+from interlayer.weights import cache
+
+
+def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
+    """PSNR in dB, SSIM and mean squared error of an estimate in [0, 1], and LPIPS if it is here.
+
+    See `lpips` for which perceptual figure there is; none is downloaded.
+    """
+    colours = zip(x_hat.split(1, 1), x.split(1, 1), strict=True)  # a third of the memory
+    figures = {
+        "psnr": PSNR()(x_hat, x).item(),
+        "ssim": fmean(SSIM()(a, b).item() for a, b in colours),
+        "mse": F.mse_loss(x_hat, x).item(),
+    }
+    return_freed_memory()  # all of it is for blocks of other sizes
+    rgb = x_hat.shape[1] == 3 and x_hat.shape[-1] >= MIN_SIZE
+    return figures | {k: v.item() for k, v in (lpips(x_hat, x) if rgb else {}).items()}
+
+
+def coverage(samples: Tensor, x: Tensor, width: float = 1.0) -> float:
+    """Fraction of the true values within ``mean ± width * std``; 0.68 for a perfect Gaussian.
+
+    Needs the truth, so it is a figure for benchmarks.
+
+    Args:
+        samples: solutions (N, 3, H, W) of one problem, at least 2.
+        x: the truth (1, 3, H, W).
+        width: of the interval, in standard deviations.
+
+    >>> found = torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)
+    >>> coverage(found, torch.tensor([0.6])), coverage(found, torch.tensor([3.0]))
+    (1.0, 0.0)
+    """
+    mean, std = samples.mean(0, keepdim=True), samples.std(0, keepdim=True)
+    return ((x - mean).abs() <= width * std).float().mean().item()
+
+
+def lpips(x_hat: Tensor, x: Tensor) -> dict[str, Tensor]:
+    """The perceptual distance of estimates from the truth, under the name of the one measured.
+
+    ``{"lpips": (B,)}``, by torchmetrics, if torchvision's AlexNet is on this machine; else
+    ``{"stlpips": (B,)}`` if the weights ``perceptual`` were pulled; else nothing. Figures of the
+    two do not compare. Nothing is downloaded.
+
+    Args:
+        x_hat: estimates (B, 3, H, W) in [0, 1].
+        x: truth, same shape and range.
+
+    >>> x = torch.rand(1, 3, 64, 64)
+    >>> [round(value.item(), 4) for value in lpips(x, x).values()] in ([0.0], [])
+    True
+    """
+    alexnet = Path(AlexNet_Weights.DEFAULT.url).name
+    with torch.no_grad():
+        if (Path(torch.hub.get_dir()) / "checkpoints" / alexnet).is_file():
+            return {"lpips": LPIPS(device=x.device)(x_hat, x)}
+        if cache.is_cached("perceptual"):
+            network, distance = load_perceptual().to(x.device), x.new_zeros(len(x))
+            for share in network.distances(x_hat, x):
+                distance += share
+                return_freed_memory()  # each slice has blocks of other sizes
+            return {"stlpips": distance}
+    return {}

@@ -1,0 +1,79 @@
+"""Rows as a table for other programs."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from interlayer.errors import InputError
+from interlayer.evaluation.studies.store import Row
+from interlayer.media.files import replacing
+
+
+def write_table(rows: Iterable[Row], format: str, path: Path | None) -> None:
+    """Write rows as CSV, or as Parquet, which needs pyarrow.
+
+    Args:
+        rows: all with the same keys.
+        format: ``csv`` or ``parquet``.
+        path: of the file; CSV goes to standard output if there is none.
+
+    Raises:
+        InputError: if the format is unknown or has no file, pyarrow is not installed, or the file
+            cannot be written.
+
+    >>> write_table([{"task": "jpeg:9", "psnr": 21.5}], "csv", None)
+    task,psnr
+    jpeg:9,21.5
+    """
+    if format not in ("csv", "parquet"):
+        raise InputError(f"{format!r} is none of csv, parquet")
+    if path is None:
+        if format == "parquet":
+            raise InputError("parquet is no text; name a file with --out")
+        _write_csv(rows, sys.stdout)
+        return
+    with placing(path) as temporary:
+        if format == "parquet":
+            _write_parquet(rows, temporary)
+        else:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                _write_csv(rows, file)
+
+
+@contextmanager
+def placing(path: Path) -> Iterator[Path]:
+    """`replacing`, which says in one sentence what the file system refuses.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    try:
+        with replacing(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from None
+
+
+def _write_csv(rows: Iterable[Row], file: TextIO) -> None:
+    writer: csv.DictWriter[str] | None = None
+    for row in rows:
+        if writer is None:
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _write_parquet(rows: Iterable[Row], path: Path) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise InputError(
+            "pyarrow is not installed; run pip install 'interlayer[parquet]' or export csv"
+        ) from None
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)

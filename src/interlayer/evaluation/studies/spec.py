@@ -1,0 +1,305 @@
+"""What a study is made of: checked settings, and the jobs that follow from them."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import deepinv.datasets
+import yaml
+from deepinv.datasets import ImageFolder
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
+
+from interlayer.errors import InputError
+from interlayer.evaluation.studies.jobs import (
+    Job,
+    digest,
+    digest_files,
+    generator_digest,
+    method_digest,
+    open_generator,
+    task_digest,
+)
+from interlayer.evaluation.studies.parsing import parse_seeds
+from interlayer.media.samples import sample_photo
+from interlayer.problem.tasks import make_physics
+from interlayer.solver.by_name import QUALITIES, method_names
+
+GENERATED, SAMPLE, DEEPINV = "generated:", "sample:", "deepinv:"
+SUFFIXES = {
+    *(".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".avif", ".jp2")
+}
+
+
+def _listed(value: object) -> object:
+    """A single value as a list of one."""
+    return [value] if isinstance(value, str | int) else value
+
+
+def _seeds(value: object) -> object:
+    return parse_seeds(value) if isinstance(value, str) else _listed(value)
+
+
+def _levels(value: object) -> object:
+    """Tasks by name, ``{inpaint: [0.01, 0.1]}``, as a list of names with levels."""
+    if not isinstance(value, Mapping):
+        return _listed(value)
+    return [
+        name if level is None else f"{name}:{level}"
+        for name, levels in value.items()
+        for level in (levels if isinstance(levels, list) else [levels])
+    ]
+
+
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]  # what SQLite and PyTorch can hold
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_seeds), Field(min_length=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class Spec(BaseModel):
+    """Settings of a study: every image x task x method x seed is one job.
+
+    Attributes:
+        images: files, folders, globs, ``deepinv:NAME:FOLDER`` (pictures of a data set of deepinv),
+            ``generated:0-99`` (drawn from the generator, with seeds that no method has) or
+            ``sample:astronaut``.
+        tasks: as for `make_physics`; in YAML also by name, ``{inpaint: [0.01, 0.1]}``.
+        methods: as for `reconstruct`.
+        seeds: of operator, noise and method; in YAML also ``0-3``.
+        generator: a name or a file, as for `load`; ``toy`` is the small one of the tests.
+        label: the class to draw, for class-conditional weights.
+        quality: ``draft``, ``normal`` or ``best``.
+        holdout: fraction of the measurements that judge, in [0, 0.9].
+        precision: of large activations. It is fixed, not chosen by a trial, so that every machine
+            computes the same.
+        pictures: height in pixels of the small pictures that are kept, 0 for none.
+        samples: how many solutions to find, of methods with a generator; with 2 or more their
+            spread is compared with the error.
+
+    >>> checked({"images": "generated:0-7", "tasks": {"inpaint": [0.01, 0.1]}, "methods": "ilo"})
+    Spec(images=('generated:0-7',), tasks=('inpaint:0.01', 'inpaint:0.1'), methods=('ilo',), ...)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: Names
+    tasks: Annotated[tuple[str, ...], BeforeValidator(_levels), Field(min_length=1)]
+    methods: Names
+    seeds: Seeds = (0,)
+    generator: str = "faces"
+    label: int | None = Field(None, ge=0)
+    quality: str = "normal"
+    holdout: float = Field(0.1, ge=0, le=0.9)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    pictures: int = Field(256, ge=0, le=4096)
+    samples: int = Field(1, ge=1)
+
+    @field_validator("methods")
+    @classmethod
+    def _known_methods(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        for name in methods:
+            _require(name, method_names())
+        return methods
+
+    @field_validator("quality")
+    @classmethod
+    def _known_quality(cls, quality: str) -> str:
+        return _require(quality, QUALITIES)
+
+
+def _require(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
+    if name not in known:
+        raise InputError(f"{name!r} is none of {', '.join(known)}")
+    return name
+
+
+def checked(values: Mapping[str, Any]) -> Spec:
+    """A `Spec` of plain values.
+
+    Raises:
+        InputError: if a setting is missing, unknown or out of range.
+
+    >>> checked({"images": "a.png", "tasks": "jpeg:9", "methods": "magic"})
+    Traceback (most recent call last):
+    ...
+    interlayer.errors.InputError: methods: 'magic' is none of ...
+    """
+    try:
+        return Spec.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            reason = f"there is no such setting; use some of {', '.join(Spec.model_fields)}"
+        elif first["type"] == "missing":
+            reason = f"this is missing; give --{place}, or a line `{place}: ...` in the YAML file"
+        else:
+            reason = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{place}: {reason}") from None
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file, for `checked`.
+
+    Raises:
+        InputError: if there is no such file or it is no YAML mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; check the name") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        mark, reason = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise InputError(
+            f"{path} is no YAML ({line}{reason or 'it is no text'}); write lines such as "
+            "`methods: [csgm, ilo]`"
+        ) from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no settings; write lines such as `methods: [csgm, ilo]`")
+    return {str(name): value for name, value in values.items()}
+
+
+def plan(spec: Spec, note: Callable[[str], None]) -> list[Job]:
+    """The jobs of a study, image by image, so that one cut short has whole comparisons.
+
+    An image file that cannot be read becomes a job that will fail, in a sentence of its own. Of two
+    files with the same bytes only the first is used.
+
+    Raises:
+        InputError: if a task does not fit the generator, or there is no such image or generator.
+    """
+    sources = [source for text in spec.images for source in find_images(text)]
+    generator = open_generator(spec.generator, spec.label, spec.precision, note=note)
+    for task in spec.tasks:
+        make_physics(task, (generator.channels, generator.resolution, generator.resolution))
+    weights = generator_digest(spec.generator)
+    tasks = {task: task_digest(task) for task in spec.tasks}
+    methods = {method: method_digest(method, spec.quality) for method in spec.methods}
+    jobs: dict[str, Job] = {}
+    for image, source, content in _distinct(sources, f"{weights} {spec.label}", note):
+        for task, method, seed in product(spec.tasks, spec.methods, spec.seeds):
+            job = Job(
+                image=image,
+                source=source,
+                image_sha256=content,
+                task=task,
+                task_sha256=tasks[task],
+                method=method,
+                method_sha256=methods[method],
+                quality=spec.quality,
+                holdout=spec.holdout,
+                seed=seed,
+                generator=spec.generator,
+                generator_sha256=weights,
+                label=spec.label,
+                precision=spec.precision,
+                version=version("interlayer"),
+                pictures=spec.pictures,
+                samples=spec.samples,
+            )
+            jobs[job.id] = job
+    return list(jobs.values())
+
+
+def find_images(text: str) -> list[str]:
+    """The single images that one entry of ``images`` stands for.
+
+    Raises:
+        InputError: if there is none.
+
+    >>> find_images("generated:3-5")
+    ['generated:3', 'generated:4', 'generated:5']
+    """
+    if text.startswith(GENERATED):
+        return [f"{GENERATED}{seed}" for seed in parse_seeds(text.removeprefix(GENERATED))]
+    if text.startswith(SAMPLE):
+        sample_photo(text.removeprefix(SAMPLE), 16)
+        return [text]
+    try:
+        of_deepinv = text.startswith(DEEPINV)
+        found = _of_deepinv(text.removeprefix(DEEPINV)) if of_deepinv else _of_disk(Path(text))
+        files = sorted(file.resolve() for file in found if file.is_file())
+    except OSError as error:
+        reason = f"{error.strerror}; check the name"
+        raise InputError(f"cannot look for images at {text}: {reason}") from None
+    if not files:
+        raise InputError(f"there are no images at {text}; give a picture, a folder or a glob")
+    return [str(file) for file in files]
+
+
+def _of_disk(path: Path) -> list[Path]:
+    """A file, the pictures in a folder, or all that a glob stands for."""
+    path = path.expanduser()
+    if path.is_dir():
+        return [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
+    if path.is_file():
+        return [path]
+    return [Path(name) for name in glob.glob(str(path), recursive=True)]
+
+
+def _of_deepinv(text: str) -> list[Path]:
+    """The picture files of ``NAME`` or ``NAME:FOLDER``; deepinv checks that they are there."""
+    name, _, folder = text.partition(":")
+    kinds: dict[str, Any] = {
+        each: kind
+        for each, kind in vars(deepinv.datasets).items()
+        if isinstance(kind, type) and issubclass(kind, ImageFolder) and kind is not ImageFolder
+    }
+    if name not in kinds:
+        raise InputError(
+            f"deepinv has no folder of pictures named {name!r}; use {DEEPINV} with one of "
+            f"{', '.join(kinds)}"
+        )
+    try:
+        return [Path(file) for file in kinds[name](folder or None, use_dict_output=True).x_paths]
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"deepinv cannot open {name} ({reason}); fetch it with deepinv.datasets.{name}(FOLDER, "
+            f"download=True) and give {DEEPINV}{name}:FOLDER"
+        ) from None
+
+
+def image_digest(source: str, prior: str) -> str:
+    """SHA-256 of an image; a generated one is named by its seed and the prior it is drawn from."""
+    if source.startswith(GENERATED):
+        return digest(f"{source} {prior}".encode())
+    if source.startswith(SAMPLE):
+        return digest(source.encode())
+    return digest_files([Path(source)])
+
+
+def _distinct(
+    sources: Sequence[str], prior: str, note: Callable[[str], None]
+) -> Iterator[tuple[str, str, str]]:
+    """Name, source and digest of every image; the name is the shortest that only it has."""
+    sources = list(dict.fromkeys(sources))
+    stems = Counter(map(_stem, sources))
+    seen: dict[str, str] = {}
+    for source in sources:
+        try:
+            content = image_digest(source, prior)
+        except InputError:
+            content = digest(f"unreadable {source}".encode())
+        first = seen.setdefault(content, source)
+        if first != source:
+            note(f"{source} is left out: it is the same picture as {first}")
+            continue
+        yield _stem(source) if stems[_stem(source)] == 1 else source, source, content
+
+
+def _stem(source: str) -> str:
+    return source if source.startswith((GENERATED, SAMPLE)) else Path(source).stem

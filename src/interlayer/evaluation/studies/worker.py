@@ -1,0 +1,266 @@
+"""Runs jobs: one per process, holding the generator."""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+import signal
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from multiprocessing import parent_process
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from deepinv.loss.metric import PSNR
+from torch import Tensor
+
+from interlayer.errors import InputError
+from interlayer.evaluation.metrics import coverage, metrics
+from interlayer.evaluation.studies.jobs import (
+    Job,
+    Outcome,
+    StageFigures,
+    digest,
+    generator_digest,
+    open_generator,
+    task_digest,
+)
+from interlayer.evaluation.studies.spec import GENERATED, SAMPLE
+from interlayer.generators import Generator
+from interlayer.media.images import read_image, to_picture
+from interlayer.media.measured_pictures import picture_of
+from interlayer.media.samples import sample_photo
+from interlayer.memory import keep_freed_memory
+from interlayer.methods.classical import CLASSICAL
+from interlayer.problem.measurements import measure
+from interlayer.solver.by_name import reconstruct
+from interlayer.solver.records import Solution, StageRecord, State
+
+# Generated truths have seeds of their own: a method that starts at a random latent code of the same
+# seed would start at the truth. PyTorch heeds 32 bits of a seed.
+TRUTHS = 1 << 31
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a worker computes.
+
+    Attributes:
+        threads: of its process.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    threads: int
+    device: str = "cpu"
+
+
+class Worker:
+    """Runs batches of jobs, keeping the generator from one to the next.
+
+    >>> from interlayer.evaluation.studies.spec import checked, plan
+    >>> spec = checked(
+    ...     {"images": "generated:3", "tasks": "inpaint:0.5", "methods": "csgm", "generator": "toy"}
+    ... )
+    >>> [outcome] = Worker(Setup(torch.get_num_threads())).run(plan(spec, print))
+    >>> outcome.error, sorted(outcome.figures)
+    (None, ['mse', 'psnr', 'ssim'])
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.device = setup.device
+        torch.set_num_threads(setup.threads)
+        keep_freed_memory()
+        names = ("interlayer", "torch", "deepinv", "numpy", "pillow")
+        self.environment = {name: version(name) for name in names} | {
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "threads": str(setup.threads),
+            "device": "cpu" if setup.device == "cpu" else torch.cuda.get_device_name(setup.device),
+        }
+
+    def ready(self) -> int:
+        """The number of the process."""
+        return os.getpid()
+
+    def run(
+        self, jobs: Sequence[Job], contents: Mapping[str, bytes] | None = None
+    ) -> list[Outcome]:
+        """Outcomes of jobs that share a problem, in any order; what fails is an outcome too.
+
+        Args:
+            jobs: of one `Job.problem`.
+            contents: bytes of image files by their source, where the worker does not see the files.
+        """
+        outcomes: list[Outcome] = []
+        truths: dict[Job, Tensor] = {}
+        for job in jobs:
+            try:
+                truths[job] = self._truth(job, (contents or {}).get(job.source))
+            except Exception as error:
+                outcomes.append(Outcome(job, _sentence(error)))
+        try:
+            outcomes += self._recover(truths) if truths else []
+        except Exception as error:
+            if len(truths) == 1:
+                return [*outcomes, *(Outcome(job, _sentence(error)) for job in truths)]
+            for job in truths:  # one by one, so that only the image at fault fails
+                outcomes += self.run([job], contents)
+        return outcomes
+
+    def _truth(self, job: Job, content: bytes | None) -> Tensor:
+        """The image (1, 3, H, W) of a job."""
+        generator = _generator(job, self.device)
+        if job.source.startswith(GENERATED):
+            seed = TRUTHS + int(job.source.removeprefix(GENERATED))
+            with torch.no_grad():
+                return generator(generator.sample([seed])).cpu()
+        if job.source.startswith(SAMPLE):
+            return sample_photo(job.source.removeprefix(SAMPLE), generator.resolution)
+        if content is None:
+            return _read(Path(job.source), job, generator)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / Path(job.source).name
+            file.write_bytes(content)
+            return _read(file, job, generator)
+
+    def _recover(self, truths: Mapping[Job, Tensor]) -> list[Outcome]:
+        """Recover a batch."""
+        jobs, x = list(truths), torch.cat(list(truths.values()))
+        y, states = self._states(jobs[0], x)
+        solution = deque(states, maxlen=1)[0].solution()
+        return [self._outcome(job, row, x, y, solution) for row, job in enumerate(jobs)]
+
+    def trial(self, job: Job) -> Iterator[State]:
+        """The steps of one job, to see how long they take; raises what `run` would record."""
+        return self._states(job, self._truth(job, None))[1]
+
+    def _states(self, job: Job, x: Tensor) -> tuple[Tensor, Iterator[State]]:
+        """Measurements of images and the steps of their recovery."""
+        if task_digest(job.task) != job.task_sha256:
+            raise InputError(f"a file of {job.task} has changed; run the study's command again")
+        made, physics = measure(x, job.task, job.seed)
+        states = reconstruct(
+            physics.to(self.device),
+            made.y.to(self.device),
+            _generator(job, self.device),
+            job.method,
+            quality=job.quality,
+            seed=job.seed,
+            holdout=job.holdout,
+            samples=1 if job.method in CLASSICAL else job.samples,
+        )
+        return made.y, states
+
+    def _outcome(self, job: Job, row: int, x: Tensor, y: Tensor, solution: Solution) -> Outcome:
+        one = slice(row, row + 1)
+        truth, x_hat = x[one], solution.x_hat[one].cpu()
+        pictures: dict[str, bytes] = {}
+        if job.pictures:
+            size = min(job.pictures, x.shape[-1])
+            shown = {"truth": truth, "measured": picture_of(y[one], size), "recovered": x_hat}
+            pictures = {name: _png(image, size) for name, image in shown.items()}
+        return Outcome(
+            job,
+            figures=metrics(x_hat, truth) | _calibration(solution, truth),
+            seconds=solution.seconds / len(x),
+            stages=tuple(_stage(record, row, truth, len(x)) for record in solution.stages),
+            pictures=pictures,
+            environment=self.environment,
+        )
+
+
+@lru_cache(maxsize=1)
+def _load(name: str, sha256: str, label: int | None, precision: str, device: str) -> Generator:
+    if generator_digest(name) != sha256:
+        raise InputError(f"the generator {name} has changed; run the study's command again")
+    return open_generator(name, label, precision, device)
+
+
+def _generator(job: Job, device: str) -> Generator:
+    return _load(job.generator, job.generator_sha256, job.label, job.precision, device)
+
+
+def _read(file: Path, job: Job, generator: Generator) -> Tensor:
+    """A picture at the generator's size, if it is still the one that was planned with."""
+    x = read_image(file, generator.resolution)
+    if digest(file.read_bytes()) != job.image_sha256:
+        raise InputError(f"{job.source} has changed; run the study's command again")
+    return x
+
+
+def _stage(record: StageRecord, row: int, truth: Tensor, batch: int) -> StageFigures:
+    return StageFigures(
+        layer=record.stage.layer,
+        steps=record.steps,
+        psnr=PSNR()(record.x_hat[row : row + 1].cpu(), truth).item(),
+        measurement_loss=record.loss[row].item(),
+        holdout_loss=_number(record.holdout_loss[row]),
+        deviation=_number(record.deviation[row]),
+        seconds=record.seconds / batch,
+    )
+
+
+def _calibration(solution: Solution, x: Tensor) -> dict[str, float]:
+    """What the spread of several samples foretells of the error; nothing where there is one."""
+    if solution.samples is None:
+        return {}
+    samples = solution.samples.cpu()
+    return {"coverage": coverage(samples, x), "std": samples.std(0).mean().item()}
+
+
+def _number(value: Tensor) -> float | None:
+    """A value, or ``None`` where there is none."""
+    return None if value.isnan() else value.item()
+
+
+def _png(x: Tensor, size: int) -> bytes:
+    file = io.BytesIO()
+    to_picture(F.interpolate(x, (size, size), mode="area")).save(file, "PNG")
+    return file.getvalue()
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong, on one line."""
+    if isinstance(error, InputError):
+        return str(error)
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+
+
+_worker: Worker | None = None
+
+
+def end_with_parent() -> None:
+    """Make this process end when its parent does, however that ends.
+
+    The keyboard's interrupt is left to the parent, which is in the same terminal.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch_parent, daemon=True).start()
+
+
+def _watch_parent() -> None:
+    # A pool's worker does not see that a killed parent is gone: it holds both ends of their pipe.
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def start_here(kind: type[Worker], setup: Setup) -> int:
+    """Make this process a worker, and return the process's number."""
+    global _worker
+    _worker = kind(setup)
+    return _worker.ready()
+
+
+def run_here(jobs: Sequence[Job]) -> list[Outcome]:
+    """`Worker.run` in the process that `start_here` was called in."""
+    assert _worker is not None
+    return _worker.run(jobs)

@@ -1,0 +1,47 @@
+"""Classical reconstructions, which need no generator: baselines, and parts of other methods."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from deepinv.physics import Physics
+from torch import Tensor
+
+from interlayer.methods.classical.denoising import bm3d, estimate_noise, noise_level
+from interlayer.methods.classical.filling import bicubic, fill, interpolation, membrane
+from interlayer.methods.classical.priors import PRIORS, Prior, TotalVariation, Wavelets
+from interlayer.methods.classical.sparse import LAMBDAS, path, refined, tv, wavelet
+from interlayer.methods.classical.untrained import dip
+
+# (physics, y, weight) -> x_hat (B, C, H, W) in [0, 1]; weights are 0 or 1 and broadcast to y.
+Classical: TypeAlias = Callable[[Physics, Tensor, Tensor | None], Tensor]
+
+CLASSICAL: Mapping[str, Classical] = {
+    "interpolation": interpolation,
+    "bicubic": bicubic,
+    "tv": tv,
+    "wavelet": wavelet,
+    "bm3d": bm3d,
+    "dip": dip,
+}
+
+__all__ = [
+    "CLASSICAL",
+    "LAMBDAS",
+    "PRIORS",
+    "Classical",
+    "Prior",
+    "TotalVariation",
+    "Wavelets",
+    "bicubic",
+    "bm3d",
+    "dip",
+    "estimate_noise",
+    "fill",
+    "interpolation",
+    "membrane",
+    "noise_level",
+    "path",
+    "refined",
+    "tv",
+    "wavelet",
+]

@@ -1,0 +1,171 @@
+"""The methods of the literature, and `auto`, as settings of one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from interlayer.methods.stages import Losses, Method, Stage
+
+DEFAULT_STEPS = 120
+
+
+AUTO_STEPS = 280
+TOGETHER = Losses(geocross=1e-2)
+
+
+def csgm(steps: int = DEFAULT_STEPS, lr: float = 0.2) -> Method:
+    """One stage over the latent code alone (Bora et al., CSGM, arXiv 1703.03208)."""
+    return Method("csgm", (Stage(0, steps, lr),))
+
+
+def pulse(
+    steps: int = DEFAULT_STEPS,
+    lr: float = 0.4,
+    geocross: float = 5e-4,
+    fidelity: float = 1.0,
+    perceptual: float = 0.0,
+) -> Method:
+    """One stage on the sphere, with the geodesic cross loss (Menon et al., arXiv 2003.03808).
+
+    Loss weights and step size are the paper's (100 against 0.05; spherical Adam at 0.4). The ILO
+    paper also runs it with the perceptual loss, alone and beside the squared error.
+    """
+    losses = Losses(fidelity=fidelity, perceptual=perceptual, geocross=geocross)
+    name = "pulse" + "-mse" * (fidelity > 0 and perceptual > 0) + "-lpips" * (perceptual > 0)
+    return Method(name, (Stage(0, steps, lr, sphere=True, losses=losses),), random_start=True)
+
+
+def pulse_lpips(steps: int = DEFAULT_STEPS) -> Method:
+    """`pulse` with the perceptual loss alone."""
+    return pulse(steps, fidelity=0.0, perceptual=1.0)
+
+
+def pulse_mse_lpips(steps: int = DEFAULT_STEPS) -> Method:
+    """`pulse` with the squared error and a tenth of the perceptual loss, which is as large."""
+    return pulse(steps, perceptual=0.1)
+
+
+def ilo(
+    steps: int = DEFAULT_STEPS,
+    layers: Sequence[int] = (0, 2, 3, 4, 5),
+    radius: float = 0.15,
+    lr: float = 0.15,
+    layer_lr: float = 0.05,
+    rounds: int = 1,
+    losses: Losses = TOGETHER,
+) -> Method:
+    """Intermediate Layer Optimization (Daras et al., ICML 2021, arXiv 2102.07364).
+
+    Every layer has the same share of the steps, each but the first within an l1 ball of ``radius``
+    around what the stage before reached. A short first stage is better than a long one: a latent
+    code that has been fitted further has left the prior further behind. The geodesic cross loss,
+    which the paper has not, keeps the style inputs together: it gained 0.1 to 0.25 dB wherever it
+    was tried, and what fills a missing region looks like a face. Every further round goes back
+    first: the latent code that comes nearest to the last layer's input replaces the search
+    from the measurements, as in the paper's Algorithm 1.
+    """
+    first, *later = layers
+    if rounds < 1 or (rounds > 1 and first != 0):
+        raise ValueError("a method has at least one round, and goes back to layer 0 only")
+    share = max(1, steps // (rounds * len(layers)))
+    expansion = [Stage(p, share, layer_lr, radius, losses=losses) for p in later]
+    stages = [Stage(first, share, lr, losses=losses), *expansion]
+    for _ in range(rounds - 1):
+        stages += [Stage(0, share, lr, back=True), *expansion]
+    return Method("ilo", tuple(stages)).scaled(steps)
+
+
+def auto(steps: int = AUTO_STEPS) -> Method:
+    """What the measurements themselves decide: where to begin, how deep and how far to go.
+
+    It begins as `robust` does: one code for all style inputs, which stays in the generator's range,
+    then one for each with smaller steps, in three tenths of all steps. Then `ilo` over layers 2 to
+    7, each of which goes as far as held-out measurements say it helps, and the image stage, where
+    the image is the last layer. The default method.
+    """
+    first, *later = ilo(layers=(0, 2, 3, 4, 5, 6, 7)).stages
+    latent = max(2, 3 * steps // 10)
+    shared = replace(first, steps=(latent + 1) * 3 // 5, lr=0.1, tied=True)
+    freed = replace(first, steps=latent - shared.steps, lr=0.05)
+    share, rest = divmod(steps - latent, len(later))
+    later = [replace(p, steps=max(1, share + (i < rest))) for i, p in enumerate(later)]
+    return Method("auto", (shared, freed, *later), finish="stack")
+
+
+def sparse_gen(steps: int = DEFAULT_STEPS) -> Method:
+    """A latent code and a sparse deviation of its image, in wavelets.
+
+    Dhar, Grover, Ermon, Modeling Sparse Deviations for Compressed Sensing, arXiv 1807.01442; one
+    after the other, the weight of the deviation being chosen from held-out measurements.
+    """
+    return replace(csgm(steps), name="sparse-gen", finish="sparse")
+
+
+def wplus(steps: int = DEFAULT_STEPS, lr: float = 0.2, perceptual: float = 0.1) -> Method:
+    """One code for each style input, squared error and perceptual loss.
+
+    Abdal et al., Image2StyleGAN, arXiv 1904.03189; in the whitened style space, where the code has
+    the scale of the prior, so that hundreds of steps do where the paper takes thousands.
+    """
+    return Method("wplus", (Stage(0, steps, lr, losses=Losses(perceptual=perceptual)),))
+
+
+def robust(steps: int = DEFAULT_STEPS, perceptual: float = 1.0, fidelity: float = 0.1) -> Method:
+    """One code for all style inputs, then one each, with ever smaller steps.
+
+    Poirier-Ginter and Lalonde, Robust Unsupervised StyleGAN Image Restoration, CVPR 2023, with its
+    loss (perceptual at several scales + 0.1 l1, noise imitated). Adam takes the place of its
+    normalised gradient, and the input of a middle layer that of its third phase, a code for each
+    filter, which a generator is not asked to have. `DEFAULT_STEPS` are fewer than its 450.
+    """
+    losses = Losses(fidelity=fidelity, perceptual=perceptual)
+    stages = (
+        Stage(0, 1, lr=0.1, tied=True, losses=losses),
+        Stage(0, 1, lr=0.05, losses=losses),
+        Stage(2, 1, lr=0.025, radius=0.05, losses=losses),
+    )
+    return Method("robust", stages, multiscale=True).scaled(steps)
+
+
+def sgilo(
+    steps: int = DEFAULT_STEPS, temperature: float = 1e-5, prior: float = 1e-3, lr: float = 0.05
+) -> Method:
+    """Langevin steps in the latent space, then at a middle layer under a Gaussian prior.
+
+    Daras et al., Score-Guided Intermediate Layer Optimization, arXiv 2206.09104, with a Gaussian of
+    the layer's own spread over prior samples in place of its score network.
+    """
+    losses = Losses(latent=prior, layer=prior)
+    latent = Stage(0, 1, lr=0.15, temperature=temperature, losses=losses)
+    later = [Stage(p, 1, lr, temperature=temperature, losses=losses) for p in (2, 3, 4)]
+    return Method("sgilo", (latent, *later)).scaled(steps)
+
+
+def ilo_mse_lpips(steps: int = DEFAULT_STEPS) -> Method:
+    """`ilo` with a perceptual loss and a stronger prior, for large missing regions.
+
+    What fills a hole is judged by no measurement, so that the fit of what surrounds it must not
+    cost plausibility: more than half of the steps are for one code that all style inputs share,
+    with squared error and perceptual distance weighed as in the paper's figure 1, and the prior is
+    ten times that of `ilo`.
+    """
+    latent = Losses(perceptual=0.3, latent=3e-3)
+    first = Stage(0, 6, lr=0.05, tied=True, losses=latent)
+    later = [Stage(p, 1, 0.05, 0.05, losses=Losses(geocross=0.1)) for p in (2, 3, 4, 5)]
+    return Method("ilo-mse-lpips", (first, *later)).scaled(steps)
+
+
+METHODS = {
+    "auto": auto,
+    "ilo": ilo,
+    "ilo-mse-lpips": ilo_mse_lpips,
+    "csgm": csgm,
+    "pulse": pulse,
+    "pulse-lpips": pulse_lpips,
+    "pulse-mse-lpips": pulse_mse_lpips,
+    "wplus": wplus,
+    "robust": robust,
+    "sparse-gen": sparse_gen,
+    "sgilo": sgilo,
+}

@@ -1,0 +1,265 @@
+r"""Losses as pure functions; each returns one value per image.
+
+Data-fidelity losses share the signature ``(predicted, y, weight) -> (B,)``: ``predicted = A(x)``
+and measurements ``y`` of one shape (B, ...), and weights of at least 0 that broadcast to it; 0
+leaves an entry out. Each is the weighted mean ``Σ w ℓ(A(x), y) / Σ w`` of a loss ``ℓ`` per entry,
+NaN for an image whose weights are all zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from deepinv.physics import Physics, PoissonNoise, SaltPepperNoise
+from torch import Tensor
+
+from interlayer.problem import UniformQuantiser
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+DARK_PHOTONS = 0.1
+
+
+def weighted_mean(losses: Tensor, weight: Tensor) -> Tensor:
+    """``Σ w ℓ / Σ w`` over the entries of each image, (B, ...) to (B,); NaN without any weight.
+
+    >>> weighted_mean(torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[1.0, 1.0, 0.0]]))
+    tensor([1.5000])
+    """
+    repeats = losses[0].numel() / weight[0].numel()
+    return (losses * weight).flatten(1).sum(1) / (repeats * weight.flatten(1).sum(1))
+
+
+def measurement_loss(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean squared error of measurements, ``Σ w |A(x) - y|² / Σ w``, shape (B,).
+
+    NaN for an image whose weights are all zero.
+
+    Args:
+        predicted: ``A(x)`` (B, ...), real or complex.
+        y: measurements, same shape.
+        weight: weights (B, ...) at least 0, broadcastable to ``y``; 0 leaves an entry out.
+
+    >>> measurement_loss(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]), torch.ones(1, 1))
+    tensor([12.5000])
+    """
+    error = predicted - y
+    return weighted_mean((error.abs() if error.is_complex() else error).square(), weight)
+
+
+def l1_loss(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean absolute error ``|A(x) - y|``: for measurements of which a few are wrong.
+
+    >>> l1_loss(torch.zeros(1, 2), torch.tensor([[3.0, -4.0]]), torch.ones(1, 1))
+    tensor([3.5000])
+    """
+    return weighted_mean((predicted - y).abs(), weight)
+
+
+def huber_loss(predicted: Tensor, y: Tensor, weight: Tensor, *, delta: float = 0.1) -> Tensor:
+    r"""Squared error that goes on linearly from ``delta``, so that outliers pull no harder.
+
+    ``ℓ = r²`` for ``r = |A(x) - y| <= δ``, else ``δ (2 r - δ)``: the squared error as δ grows.
+
+    Args:
+        predicted: ``A(x)`` (B, ...), real or complex.
+        y: measurements, same shape.
+        weight: weights, broadcastable to ``y``.
+        delta: above 0, in units of ``y``.
+
+    Reference: Huber, Robust Estimation of a Location Parameter, 1964.
+
+    >>> huber_loss(torch.zeros(1, 2), torch.tensor([[0.1, 1.0]]), torch.ones(1, 1), delta=0.5)
+    tensor([0.3800])
+    """
+    residual = (predicted - y).abs()
+    near = residual.clamp(max=delta)
+    return weighted_mean(near * (2 * residual - near), weight)
+
+
+def poisson_loss(
+    predicted: Tensor, y: Tensor, weight: Tensor, *, gain: float | Tensor = 1.0
+) -> Tensor:
+    r"""Kullback-Leibler divergence of Poisson measurements ``y = γ Poisson(A(x) / γ)``.
+
+    ``ℓ = a - y + y log(y / a)`` with ``a = A(x)``: γ times the negative log-likelihood less its
+    minimum, so 0 at ``a = y``, never negative, and near a fit ``(a - y)² / 2y``. Rates below a
+    tenth of a photon, ``ε = γ / 10``, stand for ``ε exp(a / ε - 1)``, which is positive whatever
+    ``a`` is and joins smoothly.
+
+    Args:
+        predicted: ``A(x)`` (B, ...); negative values are allowed.
+        y: measurements at least 0 in the units of ``A(x)``; negative ones count as 0.
+        weight: weights, broadcastable to ``y``.
+        gain: γ above 0, a number or a tensor that broadcasts to ``y``.
+
+    Reference: Csiszár, Why least squares and maximum entropy?, Annals of Statistics 19 (1991).
+
+    >>> y = torch.tensor([[0.2, 0.4]])
+    >>> bool(poisson_loss(y, y, torch.ones(1, 1), gain=0.01).abs() < 1e-6)
+    True
+    >>> round(poisson_loss(2 * y, y, torch.ones(1, 1), gain=0.01).item(), 4)  # 0.3 (1 - log 2)
+    0.0921
+    """
+    y = y.clamp(min=0)
+    dark = torch.as_tensor(DARK_PHOTONS * gain, dtype=y.dtype, device=y.device)
+    above, below = torch.maximum(predicted, dark), (predicted / dark - 1).clamp(max=0)
+    rate, log_rate = above * below.exp(), above.log() + below
+    return weighted_mean(rate - y + torch.xlogy(y, y) - y * log_rate, weight)
+
+
+def bernoulli_loss(
+    predicted: Tensor, y: Tensor, weight: Tensor, *, p: float | Tensor, s: float = 0.02
+) -> Tensor:
+    r"""Squared error of measurements, of which some are dead: 0 with probability ``p``.
+
+    ``y = 0`` if dead, else ``y ~ N(a, s²)`` with ``a = A(x)``. A ``y`` other than 0 is alive, and
+    its negative log-likelihood is ``(y - a)² / 2s²``. A zero is dead or, with ``a`` near 0, alive:
+    a mixture of the two, ``-log(p + (1 - p) exp(-a² / 2s²))``, both up to a constant. Times
+    ``2 s²`` this is the squared error for what is alive, and for zeros a bounded loss, from 0 at
+    ``a = 0`` to ``-2 s² log p``, whose pull fades once ``a`` is well above ``s``.
+
+    Args:
+        predicted: ``A(x)`` (B, ...), real.
+        y: measurements, same shape; dead ones are exactly 0.
+        weight: weights, broadcastable to ``y``.
+        p: in [0, 1], a number or a tensor that broadcasts to ``y``.
+        s: how dark a pixel must be to be black rather than dead, in units of ``y``.
+
+    >>> predicted, y = torch.tensor([[0.5, 0.9]]), torch.tensor([[0.6, 0.0]])
+    >>> round(bernoulli_loss(predicted, y, torch.ones(1, 1), p=1.0).item(), 4)  # dead tells nothing
+    0.005
+    """
+    p = torch.as_tensor(p, dtype=y.dtype, device=y.device)
+    scale = 2 * s**2
+    squared = (predicted - y).square()
+    alive = torch.log1p(-p) - squared / scale
+    zero = -scale * torch.logaddexp(p.log(), alive)
+    return weighted_mean(torch.where(y == 0, zero, squared), weight)
+
+
+def dead_zone_loss(
+    predicted: Tensor, y: Tensor, weight: Tensor, *, cell: Callable[[Tensor], tuple[Tensor, Tensor]]
+) -> Tensor:
+    r"""Squared distance to the cell that a quantiser rounded from: 0 inside.
+
+    ``ℓ = max(low - a, a - high, 0)²`` with ``a = A(x)`` and ``[low, high] = cell(y)``: every
+    measurement that the quantiser maps to ``y`` fits perfectly.
+
+    Args:
+        predicted: ``A(x)`` (B, ...), real.
+        y: quantised measurements, same shape.
+        weight: weights, broadcastable to ``y``.
+        cell: the bounds of the quantiser's cells, which may be infinite.
+
+    Reference: Jacques, Hammond, Fadili, Dequantizing Compressed Sensing, arXiv 0902.2367.
+
+    >>> def sign(y):
+    ...     return torch.where(y > 0, 0.0, -torch.inf), torch.where(y > 0, torch.inf, 0.0)
+    >>> predicted, y = torch.tensor([[3.0, 2.0]]), torch.tensor([[1.0, -1.0]])
+    >>> dead_zone_loss(predicted, y, torch.ones(1, 1), cell=sign)
+    tensor([2.])
+    """
+    low, high = cell(y)
+    outside = torch.maximum(low - predicted, predicted - high).clamp(min=0)
+    return weighted_mean(outside.square(), weight)
+
+
+def multiscale(loss: Loss, scales: Sequence[int] = (1, 4, 16)) -> Loss:
+    r"""The mean of ``loss`` over the measured picture at several sizes.
+
+    Where entries are left out, a pixel of the smaller picture is the weighted mean
+    ``Σ w v / Σ w`` of those that are known, and weighs ``Σ w``.
+
+    Args:
+        loss: of differences, e.g. `measurement_loss`; for measurements (B, C, H, W).
+        scales: factors at least 1 by which height and width shrink; the last row and column of
+            pixels may cover less.
+
+    >>> y = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).reshape(1, 1, 2, 2)
+    >>> multiscale(measurement_loss, (1, 2))(1 - y, y, torch.ones_like(y))  # (1 + 0) / 2
+    tensor([0.5000])
+    """
+
+    def pool(v: Tensor, scale: int) -> Tensor:
+        return F.avg_pool2d(v, scale, ceil_mode=True, divisor_override=1)
+
+    def at(scale: int, predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        if scale == 1:
+            return loss(predicted, y, weight)
+        weight = weight.expand(len(y), weight.shape[1], *y.shape[2:])
+        known = pool(weight, scale)
+        share = 1 / known.where(known > 0, torch.inf)
+        return loss(pool(predicted * weight, scale) * share, pool(y * weight, scale) * share, known)
+
+    def over_scales(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        return torch.stack([at(scale, predicted, y, weight) for scale in scales]).mean(0)
+
+    return over_scales
+
+
+def one_bit_loss(predicted: Tensor, y: Tensor, weight: Tensor, *, centre: float = 0.0) -> Tensor:
+    r"""Squared error to ``c + π/2 (y - c)`` for measurements of which one bit is left.
+
+    Being on the right side of c costs nothing in `dead_zone_loss`, however near: the image fades
+    away. The quantiser's two values are ``c ± sqrt(2/π) σ`` for ``A(x) - c ~ N(0, σ²)``, whose
+    least-squares fit is ``2/π A(x)``; the factor undoes that.
+
+    Args:
+        predicted: ``A(x)`` (B, ...).
+        y: the two values, same shape.
+        weight: as in `measurement_loss`.
+        centre: c, between the two values.
+
+    Reference: Plan and Vershynin, The generalized Lasso with non-linear observations,
+    arXiv 1502.04071.
+
+    >>> one_bit_loss(torch.zeros(1, 2), torch.tensor([[2.0, -2.0]]), torch.ones(1, 1), centre=0.0)
+    tensor([9.8696])
+    """
+    return measurement_loss(predicted, centre + torch.pi / 2 * (y - centre), weight)
+
+
+def fidelity_for(physics: Physics) -> Loss:
+    """The data-fidelity loss that suits how the operator's measurements are made.
+
+    A sensor that quantises (it has a method ``cell(y) -> (low, high)``) gets `dead_zone_loss`, or
+    `one_bit_loss` where it leaves the sign alone; deepinv's Poisson noise `poisson_loss`, noise
+    that kills pixels with probability ``p`` (an attribute) `bernoulli_loss`, and everything else
+    `measurement_loss`, the likelihood of Gaussian noise.
+
+    >>> from deepinv.physics import Denoising
+    >>> fidelity_for(Denoising()) is measurement_loss
+    True
+    """
+    noise = getattr(physics, "noise_model", None)
+    dead = getattr(noise, "p", None)
+    sensor = getattr(physics, "sensor_model", None)
+    cell = getattr(sensor, "cell", None)
+    if isinstance(sensor, UniformQuantiser) and sensor.bits == 1 and sensor.low == -sensor.high:
+        return one_bit_loss
+    if cell is not None:
+        return partial(dead_zone_loss, cell=cell)
+    if isinstance(noise, PoissonNoise):
+        return partial(_poisson_noise_loss, noise)
+    if dead is not None and not isinstance(noise, SaltPepperNoise):
+        return partial(bernoulli_loss, p=dead)
+    return measurement_loss
+
+
+def _poisson_noise_loss(
+    noise: PoissonNoise, predicted: Tensor, y: Tensor, weight: Tensor
+) -> Tensor:
+    gain = noise.get_buffer("gain").to(y).reshape(-1, *[1] * (y.ndim - 1))
+    counts = not noise.get_buffer("normalize")
+    return poisson_loss(predicted, gain * y if counts else y, weight, gain=gain)
+
+
+LOSSES: dict[str, Callable[[Physics], Loss]] = {
+    "auto": fidelity_for,
+    "mse": lambda _: measurement_loss,
+    "l1": lambda _: l1_loss,
+    "huber": lambda _: huber_loss,
+}

@@ -1,0 +1,87 @@
+"""What the operators share: gradients by the adjoint, and operators one after another."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from deepinv.physics import LinearPhysics, Physics
+from deepinv.physics.forward import ComposedLinearPhysics, ComposedPhysics
+from torch import Tensor
+
+LinearMap = Callable[[Tensor], Tensor]
+
+
+class _Linear(torch.autograd.Function):
+    """A linear map whose gradient is its transpose, to any order."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, product: LinearMap, transposed: LinearMap) -> Tensor:
+        ctx.swapped = (transposed, product)
+        return product(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
+        return _differentiable(gradients[0], *ctx.swapped), None, None
+
+
+def _differentiable(x: Tensor, product: LinearMap, transposed: LinearMap) -> Tensor:
+    y = _Linear.apply(x, product, transposed)
+    assert isinstance(y, Tensor)
+    return y
+
+
+class MatrixFree(LinearPhysics, ABC):
+    """A linear operator given by its two products, which autograd never looks into.
+
+    The gradient of ``A`` is ``A_adjoint`` and the other way round, so that nothing between input
+    and output is kept for the backward pass. A subclass defines both products.
+    """
+
+    def A(self, x: Tensor, **kwargs) -> Tensor:
+        """Measurements of images (B, C, H, W)."""
+        return _differentiable(x, self._product, self._transposed_product)
+
+    def A_adjoint(self, y: Tensor, **kwargs) -> Tensor:
+        """The transpose: images (B, C, H, W) from measurements."""
+        return _differentiable(y, self._transposed_product, self._product)
+
+    @abstractmethod
+    def _product(self, x: Tensor) -> Tensor:
+        """``A x``, outside autograd."""
+
+    @abstractmethod
+    def _transposed_product(self, y: Tensor) -> Tensor:
+        """``Aᵀ y``, outside autograd."""
+
+
+class Chain(ComposedPhysics):
+    """Operators one after another, the first applied first; noise and sensor are the last one's."""
+
+    def noise(self, x: Tensor, **kwargs) -> Tensor:
+        # An inpainting operator leaves missing pixels free of noise; deepinv's chain would not.
+        return self.physics_list[-1].noise(x, **kwargs)  # pyright: ignore[reportCallIssue]
+
+
+class LinearChain(Chain, ComposedLinearPhysics):
+    """The same of linear operators, with the adjoint."""
+
+
+def chain(*operators: Physics) -> Physics:
+    """One operator that applies ``operators`` one after another, linear if all of them are.
+
+    >>> from interlayer.problem import BlockAverage
+    >>> halves = [BlockAverage((1, 8, 8), factor=2), BlockAverage((1, 4, 4), factor=2)]
+    >>> chain(*halves).A(torch.ones(1, 1, 8, 8)).shape
+    torch.Size([1, 1, 2, 2])
+    """
+    if len(operators) == 1:
+        return operators[0]
+    # deepinv annotates each operator as an iterable of them
+    if not all(isinstance(operator, LinearPhysics) for operator in operators):
+        return Chain(*operators)  # pyright: ignore[reportArgumentType]
+    linear = LinearChain(*operators)  # pyright: ignore[reportArgumentType]
+    linear.img_size = getattr(operators[0], "img_size", None)
+    return linear

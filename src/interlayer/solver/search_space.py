@@ -1,0 +1,123 @@
+"""The set that one stage searches, with the variables that move in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from interlayer.generators import Generator, LayerState
+from interlayer.methods.stages import Stage
+from interlayer.solver.projections import project_l1_ball, project_sphere
+
+
+class SearchSpace:
+    r"""Inputs of one layer near what the layers before it reached: ``h = c + std * u``.
+
+    The variables are the latent code ``z`` (which still styles the layers to come), the whitened
+    deviation ``u`` with ``||u||_1 <= radius * numel(u)`` after `project`, and, where the stage says
+    so, the noise maps. At layer 0 there is no ``u``.
+
+    Args:
+        generator: that the layer belongs to.
+        stage: the layer and its constraints.
+        z: latent codes (B, ...) to start from.
+        noise: maps (B, 1, H, W) to start from.
+        centre: state ``c`` before the stage's layer; ignored at layer 0.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        stage: Stage,
+        z: Tensor,
+        noise: tuple[Tensor, ...],
+        centre: LayerState,
+    ) -> None:
+        self.generator, self.stage = generator, stage
+        self.centre = centre.map(Tensor.float) if stage.layer > 0 else LayerState()
+        self.z = z.detach().clone().requires_grad_()
+        self.noise = tuple(n.detach().clone().requires_grad_(stage.noise) for n in noise)
+        self.u: Tensor | None = None
+        if stage.layer > 0:
+            assert centre.h is not None
+            self.std = generator.statistics(stage.layer).std.to(centre.h)
+            self.u = torch.zeros_like(centre.h).requires_grad_()
+
+    @property
+    def variables(self) -> dict[str, Tensor]:
+        """The tensors that move, by name."""
+        moving = {"z": self.z}
+        if self.u is not None:
+            moving["u"] = self.u
+        if self.stage.noise:
+            moving |= {f"noise{i}": n for i, n in enumerate(self.noise)}
+        return moving
+
+    @property
+    def point(self) -> dict[str, Tensor]:
+        """The variables and what they are relative to: all that gives the image, by name."""
+        fixed = {"centre": self.centre.h, "rgb": self.centre.rgb}
+        return self.variables | {name: t for name, t in fixed.items() if t is not None}
+
+    def state(self) -> LayerState:
+        """The state before the stage's layer at the current variables."""
+        state = self.generator.start(self._codes(), self.noise)
+        if self.u is None:
+            return state
+        assert self.centre.h is not None
+        return replace(state, h=self.centre.h + self.std * self.u, rgb=self.centre.rgb)
+
+    def _codes(self) -> Tensor:
+        """The latent code, the same for all style inputs where the stage says so.
+
+        Every style input then has the gradient of the one code, so that Adam moves them alike.
+        """
+        if not self.stage.tied or self.z.ndim != 3:
+            return self.z
+        return self.z.mean(1, keepdim=True).expand_as(self.z)
+
+    def image(self) -> Tensor:
+        """The generator's image (B, 3, H, W) at the current variables, not clipped."""
+        generator = self.generator
+        last = generator.run(self.state(), self.stage.layer, generator.num_layers)
+        return generator.image(last)
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Bring the variables back to the nearest point of the set."""
+        self.z.copy_(self._codes())
+        if self.stage.sphere:
+            self.z.copy_(project_sphere(self.z))
+        if self.u is not None and self.stage.radius is not None:
+            self.u.copy_(project_l1_ball(self.u, self.stage.radius * self.u[0].numel()))
+
+    @torch.no_grad()
+    def move_to(self, values: dict[str, Tensor]) -> None:
+        """Go to another `point`, e.g. back to the best one seen."""
+        for name, tensor in self.point.items():
+            tensor.copy_(values[name])
+
+    @torch.no_grad()
+    def deviation(self, u: Tensor | None) -> Tensor:
+        """``mean |h - c| / std`` (B,) of a whitened deviation; 0 at layer 0."""
+        return self.z.new_zeros(len(self.z)) if u is None else u.abs().flatten(1).mean(1)
+
+    def distance(self, goal: SearchSpace) -> Tensor:
+        """``mean |(G(z) - h) / std|²`` (B,) to the input h of a later layer, from layer 0 here."""
+        layer = goal.stage.layer
+        reached, wanted = self.generator.run(self.state(), 0, layer).h, goal.state().h
+        assert reached is not None and wanted is not None
+        return ((reached - wanted.detach()) / goal.std).square().flatten(1).mean(1)
+
+    @torch.no_grad()
+    def at(self, stage: Stage) -> SearchSpace:
+        """The space of a later stage, centred on the current point pushed forward to its layer.
+
+        A stage that goes back takes the latent code alone.
+        """
+        if stage.back:
+            return SearchSpace(self.generator, stage, self.z, self.noise, LayerState())
+        centre = self.generator.run(self.state(), self.stage.layer, stage.layer)
+        return SearchSpace(self.generator, stage, self.z, self.noise, centre)

@@ -1,0 +1,262 @@
+"""Reads generators' files as data, whatever they are called; nothing in a file is ever run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from interlayer.errors import InputError
+from interlayer.generators.base import Generator, measure_statistics
+from interlayer.generators.layout import Layout
+from interlayer.generators.mobilestylegan import MobileStyleGAN, check_shapes
+from interlayer.generators.stylegan2 import StyleGAN2
+from interlayer.media.files import replacing
+from interlayer.weights.openvino import read_openvino_ir, read_openvino_pair
+from interlayer.weights.stylegan2_files import find_generator
+from interlayer.weights.torch_files import open_torch_file
+
+__all__ = ["Checkpoint", "convert", "inspect", "load_generator", "read_openvino_ir"]
+FORMAT = "interlayer-weights-1"
+MAX_FILE = 8 << 30
+Format = Literal["safetensors", "openvino", "pytorch"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file is, found from its names and shapes.
+
+    Attributes:
+        source: the kind of file, in words.
+        architecture: ``stylegan2`` or ``mobilestylegan``.
+        shapes: of its tensors, by our names.
+        conv_clamp: bound on StyleGAN2's activations, if any.
+        licence: what the file says of its licence.
+        load: reads the tensors.
+    """
+
+    source: str
+    architecture: str
+    shapes: Mapping[str, tuple[int, ...]]
+    conv_clamp: float | None
+    licence: str
+    load: Callable[[], dict[str, Tensor]]
+
+    def __str__(self) -> str:
+        values = sum(torch.Size(shape).numel() for shape in self.shapes.values())
+        lines = [f"{self.architecture} from {self.source}", f"{values:,} values", self.licence]
+        if self.architecture == "stylegan2":
+            layout = Layout.infer(self.shapes)
+            lines[1:1] = [
+                f"{layout.resolution}x{layout.resolution} px, {len(layout.channels)} layers "
+                f"of widths {', '.join(map(str, layout.channels))}",
+                f"output {layout.output}, conv_clamp {self.conv_clamp}, "
+                f"noise maps {'yes' if layout.noise else 'no'}, classes {layout.num_classes}",
+                f"z {layout.z_dim}, w {layout.w_dim}, mapping of {len(layout.mapping)} layers",
+            ]
+        return "\n".join(line for line in lines if line)
+
+
+def load_generator(
+    path: str | Path,
+    *,
+    label: int | None = None,
+    precision: torch.dtype = torch.float32,
+    name: str | None = None,
+) -> Generator:
+    """The generator in a file: ``.safetensors``, a PyTorch or NVIDIA pickle, or OpenVINO IR.
+
+    Args:
+        path: the file; its content decides what it is. Either model of an OpenVINO pair will do.
+        label: the class to draw, for class-conditional weights.
+        precision: of StyleGAN2's activations, ``torch.float32`` or ``torch.bfloat16``.
+        name: what the generator is called in results; the file's name by default.
+
+    Raises:
+        InputError: in one sentence, if the file holds no generator that can be drawn.
+    """
+    path = Path(path)
+    with naming(path):
+        checkpoint = read_checkpoint(path)
+        tensors, name = checkpoint.load(), name or path.stem
+        if checkpoint.architecture == "mobilestylegan":
+            return MobileStyleGAN(tensors, name)
+        return StyleGAN2(
+            tensors,
+            conv_clamp=checkpoint.conv_clamp,
+            label=label,
+            precision=precision,
+            name=name,
+        )
+
+
+def convert(
+    source: str | Path, target: str | Path, *, licence: str | None = None, measure: bool = True
+) -> None:
+    """Write the generator in ``source`` as ``.safetensors`` with metadata that says what it is.
+
+    The metadata are texts: format, architecture, resolution, name, source, licence, and
+    ``settings``, JSON of what tensors cannot say.
+
+    Args:
+        source: any file that `load_generator` takes.
+        target: the file to write, replaced as a whole.
+        licence: a note; by default that the terms of the source file hold.
+        measure: also measure and store the statistics of every layer, so that using the file needs
+            no measurement; class-conditional weights have none of their own.
+
+    Raises:
+        InputError: as `load_generator`, or if the file cannot be written.
+    """
+    source, target = Path(source), Path(target)
+    with naming(source):
+        checkpoint = read_checkpoint(source)
+        tensors = checkpoint.load()
+        if measure and "mapping.embed.weight" not in tensors:
+            tensors |= measured(checkpoint, tensors)
+    metadata = {
+        "format": FORMAT,
+        "architecture": checkpoint.architecture,
+        "resolution": str(resolution_of(checkpoint)),
+        "name": source.stem,
+        "source": checkpoint.source,
+        "licence": licence or checkpoint.licence or f"the terms of {source.name} hold",
+        "settings": json.dumps({"conv_clamp": checkpoint.conv_clamp}),
+    }
+    whole = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
+    try:
+        with replacing(target) as partial:
+            save_file(whole, partial, metadata=metadata)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"cannot write {target}: {error}; choose another folder") from None
+
+
+def inspect(path: str | Path) -> Checkpoint:
+    """What a file is, without loading its weights; ``str()`` of it is a description in lines.
+
+    Raises:
+        InputError: as `load_generator`.
+    """
+    path = Path(path)
+    with naming(path):
+        return read_checkpoint(path)
+
+
+def measured(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The whitening and the statistics of every layer, as tensors to store."""
+    if checkpoint.architecture == "mobilestylegan":
+        generator = MobileStyleGAN(tensors)
+    else:
+        generator = StyleGAN2(tensors, conv_clamp=checkpoint.conv_clamp)
+    found = {f"latent.{part}": generator.get_buffer(f"latent_{part}") for part in ("mean", "std")}
+    for layer, statistics in measure_statistics(generator).items():
+        found[f"statistics.{layer}"] = statistics.std
+    return found
+
+
+def resolution_of(checkpoint: Checkpoint) -> int:
+    """Height and width of the images."""
+    if checkpoint.architecture == "stylegan2":
+        return Layout.infer(checkpoint.shapes).resolution
+    doublings = sum(key.endswith(".up.style.weight") for key in checkpoint.shapes) + 1
+    return checkpoint.shapes["constant"][-1] * 2**doublings
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the file's name before what is wrong with it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from None
+
+
+def detect_format(path: Path) -> Format:
+    """What kind of file the first bytes are of.
+
+    Raises:
+        InputError: if it is of no kind that can hold a generator.
+    """
+    if not path.is_file():
+        raise InputError("there is no such file")
+    size = path.stat().st_size
+    if size > MAX_FILE:
+        raise InputError(f"the file has {size:,} bytes, more than any generator's")
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head[:2] == b"\x1f\x8b":
+        raise InputError("the file is compressed; unpack it first, e.g. with gunzip")
+    if head.lstrip().startswith((b"<?xml", b"<net")):
+        return "openvino"
+    if head[:4] == b"PK\x03\x04" or head[:2] in (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"):
+        return "pytorch"
+    if head[8:9] == b"{" and 8 + int.from_bytes(head[:8], "little") <= size:
+        return "safetensors"
+    raise InputError(
+        "the file is no generator: neither .safetensors, nor a PyTorch or NVIDIA pickle, "
+        "nor OpenVINO IR"
+    )
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Names and shapes of the generator in a file; see `load_generator`."""
+    kind = detect_format(path)
+    if kind == "safetensors":
+        return _read_safetensors(path)
+    if kind == "openvino":
+        tensors = read_openvino_pair(path)
+        shapes = {name: tuple(value.shape) for name, value in tensors.items()}
+        return Checkpoint("OpenVINO models", "mobilestylegan", shapes, None, "", lambda: tensors)
+    found = find_generator(open_torch_file(path), path.stat().st_size)
+    shapes = found.layout.shapes()
+    source = {"nvidia": "an NVIDIA pickle", "rosinality": "a rosinality checkpoint"}[found.kind]
+    return Checkpoint(source, "stylegan2", shapes, found.conv_clamp, "", found.load)
+
+
+def _read_safetensors(path: Path) -> Checkpoint:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            shapes = {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"the .safetensors file is damaged ({error})") from None
+    architecture = metadata.get("architecture", "")
+    if metadata.get("format") != FORMAT or architecture not in ("stylegan2", "mobilestylegan"):
+        raise InputError("the .safetensors file was not written by `interlayer convert`")
+    if architecture == "stylegan2":
+        Layout.infer(shapes)
+    else:
+        check_shapes(shapes)
+
+    def load() -> dict[str, Tensor]:
+        try:
+            with safe_open(path, framework="pt") as file:
+                return {key: file.get_tensor(key).float() for key in shapes}
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"the .safetensors file is damaged ({error})") from None
+
+    clamp = _conv_clamp_setting(metadata.get("settings", "{}"))
+    licence = metadata.get("licence", "")
+    return Checkpoint("a converted file", architecture, shapes, clamp, licence, load)
+
+
+def _conv_clamp_setting(settings: str) -> float | None:
+    try:
+        match json.loads(settings):
+            case {"conv_clamp": float() | int() as bound} if 0 < bound < 2**63:
+                return float(bound)
+            case {"conv_clamp": None}:
+                return None
+            case {**others} if not others:
+                return None
+    except (json.JSONDecodeError, RecursionError):
+        pass
+    raise InputError("the .safetensors file's settings are damaged")
