@@ -20,9 +20,9 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 from rich.progress import track
 
-from interlayer import ToyGenerator
 from interlayer.app.demo.page import build
 from interlayer.app.demo.server import launch
+from interlayer.generators import ToyGenerator
 
 RESULTS = Path(__file__).parent / "results" / "page.json"
 PORT = 7871

@@ -18,8 +18,8 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from interlayer import project_l1_ball
 from interlayer.memory import keep_freed_memory
+from interlayer.solver import project_l1_ball
 
 RESULTS = Path(__file__).parent / "results" / "projection.json"
 SIZES, TURNS = (10_000, 100_000, 2_000_000, 10_000_000), 9

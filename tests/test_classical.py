@@ -8,26 +8,25 @@ from deepinv.physics.noise import ZeroNoise
 from torch import Tensor
 
 from interlayer.errors import InputError
+from interlayer.media.wavelets import inverse_wavelet_transform, wavelet_transform
 from interlayer.methods.classical import (
     CLASSICAL,
     PRIORS,
     Classical,
+    SparsePath,
     TotalVariation,
     Wavelets,
     bm3d,
     dip,
-    estimate_noise,
     fill,
     interpolation,
     membrane,
-    noise_level,
-    path,
     refined,
     tv,
     wavelet,
 )
-from interlayer.methods.classical.priors import inverse_wavelet_transform, wavelet_transform
-from interlayer.problem.tasks import make_physics
+from interlayer.problem import Problem, estimate_noise, make_physics, measure
+from interlayer.problem.facts import Noise
 
 SIZE = (3, 32, 32)
 FITTING = [
@@ -68,9 +67,9 @@ def test_a_method_uses_what_the_weights_allow_and_each_image_alone(name: str, ta
     method, physics = quickly(name), make_physics(task, SIZE)
     y = physics(picture(2))
     weight = (random(2, 1, *y.shape[2:]) if y.ndim == 4 else random(*y.shape)) > 0.2
-    x_hat = method(physics, y, weight.float())
-    spoilt = method(physics, torch.where(weight, y, 7.0), weight.float())
-    alone = method(physics, y[1:], weight[1:].float())
+    x_hat = method(Problem(physics, y), weight.float())
+    spoilt = method(Problem(physics, torch.where(weight, y, 7.0)), weight.float())
+    alone = method(Problem(physics, y[1:]), weight[1:].float())
     assert x_hat.shape == (2, *SIZE) and 0 <= x_hat.min() and x_hat.max() <= 1
     assert torch.equal(spoilt, x_hat)
     assert (alone - x_hat[1:]).abs().max() < 1e-3
@@ -93,9 +92,8 @@ def quickly(name: str) -> Classical:
     ],
 )
 def test_a_method_that_does_not_fit_says_what_does(name: str, task: str) -> None:
-    physics = make_physics(task, SIZE)
     with pytest.raises(InputError, match="; use "):
-        CLASSICAL[name](physics, physics(picture()), None)
+        CLASSICAL[name](measure(picture(), task, seed=0), None)
 
 
 def test_interpolation_is_exact_for_known_pixels_and_between_them_for_planes() -> None:
@@ -123,15 +121,13 @@ def test_beyond_the_hull_the_nearest_known_pixel_counts(known: list[tuple[int, i
 
 
 def test_nothing_known_is_refused() -> None:
-    physics = make_physics("inpaint:0.5", SIZE)
     with pytest.raises(InputError, match="no pixel"):
-        interpolation(physics, physics(picture()), torch.zeros(1, 1, 32, 32))
+        interpolation(measure(picture(), "inpaint:0.5", seed=0), torch.zeros(1, 1, 32, 32))
 
 
 @pytest.mark.parametrize("task", ["superres:4", "superres-avg:4"])
 def test_bicubic_enlarges_a_plane_to_itself_but_for_the_edges(task: str) -> None:
-    physics = make_physics(task, SIZE)
-    x_hat = CLASSICAL["bicubic"](physics, physics(plane()), None)
+    x_hat = CLASSICAL["bicubic"](measure(plane(), task, seed=0), None)
     assert (x_hat - plane())[..., 10:-10, 10:-10].abs().max() < 1e-3
 
 
@@ -179,25 +175,25 @@ def test_thresholded_wavelets_shrink_colours_together() -> None:
 
 @pytest.mark.parametrize("prior", PRIORS)
 def test_an_estimate_that_fits_is_its_own_best_correction(prior: str) -> None:
-    physics, x = make_physics("circulant:0.3", SIZE), picture()
-    for _, x_hat in path(physics, physics(x), None, prior, [0.1, 0.01], x, centre=x):
+    x = picture()
+    path = SparsePath(measure(x, "circulant:0.3", seed=0), None, prior, centre=x)
+    for _, x_hat in path.along([0.1, 0.01], x):
         assert (x_hat - x).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("prior", PRIORS)
 def test_a_smaller_lambda_fits_closer(prior: str) -> None:
-    physics = make_physics("circulant:0.3", SIZE)
-    y = physics(picture())
-    fits = [error(physics.A(x), y) for _, x in path(physics, y, None, prior, [0.4, 0.1, 0.01])]
+    problem = measure(picture(), "circulant:0.3", seed=0)
+    path = SparsePath(problem, None, prior).along([0.4, 0.1, 0.01])
+    fits = [error(problem.physics.A(x), problem.y) for _, x in path]
     assert all(after < before for before, after in pairwise(fits))
 
 
 def test_lambda_may_differ_from_image_to_image() -> None:
-    physics, lambdas = make_physics("circulant:0.3", SIZE), torch.tensor([0.3, 0.03])
-    y = physics(picture(2))
-    _, both = next(path(physics, y, None, "tv", [lambdas.reshape(2, 1, 1, 1)]))
+    problem, lambdas = measure(picture(2), "circulant:0.3", seed=0), torch.tensor([0.3, 0.03])
+    _, both = next(SparsePath(problem, None, "tv").along([lambdas.reshape(2, 1, 1, 1)]))
     for b, lambda_ in enumerate(lambdas):
-        _, alone = next(path(physics, y[b : b + 1], None, "tv", [lambda_.item()]))
+        _, alone = next(SparsePath(problem.alone(b), None, "tv").along([lambda_.item()]))
         assert (both[b] - alone[0]).abs().max() < 1e-4
 
 
@@ -206,24 +202,26 @@ def test_lambda_may_differ_from_image_to_image() -> None:
     "task", ["circulant:0.4", "inpaint:0.5+denoise:0.1", "deblur:1+denoise:0.02"]
 )
 def test_sparsity_brings_the_image_nearer_than_least_squares(method: Classical, task: str) -> None:
-    physics, x = make_physics(task, SIZE), picture()
-    y = physics(x)
-    *_, (_, least_squares) = path(physics, y, None, "tv", [1e-6], torch.full_like(x, 0.5), steps=50)
-    assert error(method(physics, y, None), x) < 0.8 * error(least_squares, x)
+    x = picture()
+    problem = measure(x, task, seed=0)
+    path = SparsePath(problem, None, "tv", steps=50).along([1e-6], torch.full_like(x, 0.5))
+    *_, (_, least_squares) = path
+    assert error(method(problem, None), x) < 0.8 * error(least_squares, x)
 
 
 @pytest.mark.parametrize("method", [tv, wavelet])
 def test_a_prior_does_not_lose_what_interpolation_finds(method: Classical) -> None:
-    physics, x = make_physics("inpaint:0.1", SIZE), picture()
-    y = physics(x)
-    assert error(method(physics, y, None), x) < 1.02 * error(interpolation(physics, y), x)
+    x = picture()
+    problem = measure(x, "inpaint:0.1", seed=0)
+    assert error(method(problem, None), x) < 1.02 * error(interpolation(problem), x)
 
 
 def test_a_good_centre_helps() -> None:
-    physics, x = make_physics("circulant:0.1", SIZE), random(1, *SIZE)
+    x = random(1, *SIZE)
+    problem = measure(x, "circulant:0.1", seed=0)
     centre = (x + 0.1 * picture()).clamp(0, 1)
-    corrected = wavelet(physics, physics(x), start=centre, centre=centre)
-    assert error(corrected, x) < error(centre, x) < error(wavelet(physics, physics(x)), x)
+    corrected = wavelet(problem, start=centre, centre=centre)
+    assert error(corrected, x) < error(centre, x) < error(wavelet(problem), x)
 
 
 def test_a_parabola_over_the_logarithms_is_recovered() -> None:
@@ -238,21 +236,26 @@ def test_a_parabola_over_the_logarithms_is_recovered() -> None:
 def test_bm3d_filters_every_strip_and_leaves_a_clean_picture_alone() -> None:
     x = 0.5 * plane(288, 32) + 0.2
     noisy = Denoising(GaussianNoise(0.1, torch.Generator().manual_seed(0)))
-    rest = (bm3d(noisy, noisy(x)) - x).square().mean((0, 1, 3))
+    rest = (bm3d(Problem(noisy, noisy(x))) - x).square().mean((0, 1, 3))
     assert rest[:256].mean() < 0.1 * 0.1**2 and rest[256:].mean() < 0.1 * 0.1**2
-    assert torch.equal(bm3d(Denoising(ZeroNoise()), x), x)
+    assert torch.equal(bm3d(Problem(Denoising(ZeroNoise()), x)), x)
 
 
 def test_noise_is_known_from_the_operator_or_else_estimated_for_pictures() -> None:
-    y = random(1, 10)
-    assert noise_level(make_physics("circulant:0.5", SIZE), y) == 0
-    assert noise_level(make_physics("circulant:0.5+denoise:0.2", SIZE), y) == pytest.approx(0.2)
+    exact, known = (
+        measure(picture(), task, seed=0).noise
+        for task in ("circulant:0.5", "circulant:0.5+denoise:0.2")
+    )
+    assert (exact.source, exact.sigma) == ("none", 0)
+    assert known.source == "known" and known.sigma == pytest.approx(0.2)
     uniform = UniformNoise(0.1, rng=torch.Generator().manual_seed(0))
     noisy = Denoising(uniform)
     x = plane(64, 64)
-    assert noise_level(noisy, noisy(x)) == pytest.approx(0.1 / 3**0.5, rel=0.1)
+    estimated = Problem(noisy, noisy(x)).noise
+    assert estimated.source == "estimated"
+    assert estimated.sigma == pytest.approx(0.1 / 3**0.5, rel=0.1)
     holes = Inpainting((3, 64, 64), mask=0.5, noise_model=uniform)  # pyright: ignore[reportArgumentType]
-    assert noise_level(holes, holes(x)) is None
+    assert Problem(holes, holes(x)).noise == Noise("unknown", None)
 
 
 def test_noise_that_a_file_has_clipped_is_estimated_where_it_has_not() -> None:
@@ -265,12 +268,12 @@ def test_noise_that_a_file_has_clipped_is_estimated_where_it_has_not() -> None:
 
 
 def test_dip_learns_the_picture_and_repeats_itself() -> None:
-    physics, x = make_physics("inpaint:0.5", SIZE), picture()
-    y = physics(x)
-    x_hat = dip(physics, y, steps=60)
+    x = picture()
+    problem = measure(x, "inpaint:0.5", seed=0)
+    x_hat = dip(problem, steps=60)
     assert error(x_hat, x) < 0.3 * x.var().item()
-    assert torch.equal(x_hat, dip(physics, y, steps=60))
-    assert not torch.equal(x_hat, dip(physics, y, steps=60, seed=1))
+    assert torch.equal(x_hat, dip(problem, steps=60))
+    assert not torch.equal(x_hat, dip(problem, steps=60, seed=1))
 
 
 def test_a_membrane_keeps_what_is_known_and_stays_between_its_values():

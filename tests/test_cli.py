@@ -11,9 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from interlayer import Classifier, ToyGenerator, read_frames, read_image, write_image
-from interlayer.app import cli
+from interlayer import read_image, write_image
+from interlayer.app import cli, imagine
+from interlayer.generators import ToyGenerator
 from interlayer.media.samples import sample_photo
+from interlayer.media.video import read_frames
+from interlayer.networks.classifiers import Classifier
 from interlayer.weights import loading
 
 FILES = {
@@ -268,8 +271,8 @@ def test_version_is_printed(monkeypatch, capsys):
 
 ENDLESS = """
 import sys
-from interlayer import ToyGenerator
-from interlayer.app import cli
+from interlayer.generators import ToyGenerator
+from interlayer.app import cli, imagine
 from interlayer.weights import loading
 loading.load = lambda *args, **kwargs: ToyGenerator(64)
 sys.argv = ["interlayer", "recover", "sample:astronaut", "--steps", "1000000", "--method", "csgm",
@@ -385,7 +388,7 @@ def test_imagine_raises_the_probability_of_a_class(monkeypatch, capsys, toy, tmp
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 4))
     judge = Classifier(network, size=16, names=["newt", "toad", "bull frog", "eft"])
-    monkeypatch.setattr(cli, "load_classifier", lambda *args, **kwargs: judge)
+    monkeypatch.setattr(imagine, "load_classifier", lambda *args, **kwargs: judge)
     out = tmp_path / "out"
     assert run(monkeypatch, "imagine", "--class", "Bull Frog", "--steps", 20, "--out", out) == 0
     chances = json.loads((out / "result.json").read_text())["probability"]

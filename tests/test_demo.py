@@ -14,11 +14,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import interlayer
+from interlayer.app.approach import Approach
 from interlayer.app.cli import app
 from interlayer.app.demo import demo, pictures, view
 from interlayer.app.demo.choices import DAMAGES, MASK_FILE, PAINT, methods, qualities, task_of
 from interlayer.app.demo.handlers import Handlers
-from interlayer.app.demo.run import Job, Outcome, Update, run
+from interlayer.app.demo.run import Ending, Order, Update, fulfil
 from interlayer.app.results import PSNR
 from interlayer.errors import InputError
 from interlayer.generators import ToyGenerator
@@ -29,15 +30,15 @@ TOY = ToyGenerator()
 STROKE = [0.4, 0.2, 0.5, 0.8, 0.5]
 
 
-def job_of(damage: str = "inpaint", level: float = 30, **settings: Any) -> Job:
+def order_of(damage: str = "inpaint", level: float = 30, samples: int = 1) -> Order:
     masks = {MASK_FILE: pictures.painted_mask([STROKE], 16)} if damage == PAINT else {}
-    settings = {"method": "ilo", "quality": "draft", "seed": 3} | settings
-    return Job(pictures.drawn(TOY, 5), task_of(damage, level, 16), masks=masks, **settings)
+    approach = Approach("ilo", "draft", seed=3, samples=samples)
+    return Order(pictures.drawn(TOY, 5), task_of(damage, level, 16), approach, masks)
 
 
-def outcome_of(job: Job, **settings: Any) -> Outcome:
-    *_, last = run(job, TOY, "toy", **settings)
-    assert isinstance(last, Outcome)
+def ending_of(order: Order, **settings: Any) -> Ending:
+    *_, last = fulfil(order, TOY, "toy", **settings)
+    assert isinstance(last, Ending)
     return last
 
 
@@ -62,8 +63,8 @@ def test_choices_are_pairs_of_words_and_name() -> None:
 def test_what_repeats_a_run_repeats_it(
     damage: str, samples: int, again: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcome = outcome_of(job_of(damage, samples=samples))
-    for name, content in outcome.files.items():
+    ending = ending_of(order_of(damage, samples=samples))
+    for name, content in ending.files.items():
         (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(loading, "load", lambda *args, **kwargs: TOY)
     monkeypatch.setattr(interlayer, "load", lambda name: TOY)
@@ -76,12 +77,12 @@ def test_what_repeats_a_run_repeats_it(
         else:
             values = runpy.run_path("repeat.py")
             repeated = PSNR()(values["x_hat"], values["x"]).item()
-    assert repeated == outcome.result["psnr"]
+    assert repeated == ending.result["psnr"]
 
 
 def test_a_run_gives_updates_and_every_file_there_is_a_link_for() -> None:
-    first, *_, last = run(job_of(PAINT), TOY, "toy")
-    assert isinstance(first, Update) and isinstance(last, Outcome)
+    first, *_, last = fulfil(order_of(PAINT), TOY, "toy")
+    assert isinstance(first, Update) and isinstance(last, Ending)
     assert set(last.files) == set(view.DOWNLOADS) - {"std.png"}
     assert json.loads(last.files["result.json"]) == last.result
     for name in last.files:
@@ -89,19 +90,19 @@ def test_a_run_gives_updates_and_every_file_there_is_a_link_for() -> None:
 
 
 def test_several_solutions_are_shown_with_their_spread() -> None:
-    outcome = outcome_of(job_of(PAINT, samples=2))
-    assert {"sample1.png", "sample2.png", "std.png"} <= set(outcome.files)
-    shown = view.compared(outcome)
+    ending = ending_of(order_of(PAINT, samples=2))
+    assert {"sample1.png", "sample2.png", "std.png"} <= set(ending.files)
+    shown = view.compared(ending)
     assert "Solution 2" in shown and "uncertainty map" in shown
-    assert 'download="std.png"' in view.downloads(outcome)
-    assert "uncertainty map" not in view.compared(outcome_of(job_of(PAINT)))
+    assert 'download="std.png"' in view.downloads(ending)
+    assert "uncertainty map" not in view.compared(ending_of(order_of(PAINT)))
 
 
 @pytest.mark.parametrize("limit", [{"stopped": lambda: True}, {"max_seconds": 0}])
 def test_a_run_that_is_stopped_gives_the_best_so_far(limit: dict[str, Any]) -> None:
-    outcome = outcome_of(job_of(), **limit)
-    assert outcome.result["interrupted"] and outcome.result["steps"] == 1
-    assert not outcome_of(job_of()).result["interrupted"]
+    ending = ending_of(order_of(), **limit)
+    assert ending.result["interrupted"] and ending.result["steps"] == 1
+    assert not ending_of(order_of()).result["interrupted"]
 
 
 def test_strokes_become_holes() -> None:
@@ -171,7 +172,7 @@ def test_a_failure_is_one_sentence(
     def failing(*args: Any, **kwargs: Any) -> None:
         raise fail
 
-    monkeypatch.setattr("interlayer.app.demo.handlers.run", failing)
+    monkeypatch.setattr("interlayer.app.demo.handlers.fulfil", failing)
     handlers = Handlers(TOY, "toy", 60)
     arguments = (pictures.drawn(TOY, 0), [], "inpaint", 30, "ilo", "draft", 0, 1)
     (panels,) = handlers.recover(*arguments, request_of("tab"))

@@ -10,10 +10,10 @@ from interlayer.networks.classifiers import Classifier, load_classifier
 from interlayer.recipes.imagining import (
     ClassFidelity,
     ClassifierPhysics,
+    Near,
     Views,
     class_probability,
     draw_views,
-    drawn,
     imagine,
     imagine_pixels,
     mean_squared_error,
@@ -21,7 +21,7 @@ from interlayer.recipes.imagining import (
     perceptual_distance,
     towards_class,
 )
-from interlayer.solver.records import Solution
+from interlayer.solver.records import GeneratorPoint, Settings, Solution
 from interlayer.weights import cache, loading
 
 G = ToyGenerator()
@@ -41,6 +41,14 @@ CLASSIFIER = Classifier(Brightest(), size=8, mean=[0.0] * 3, std=[1.0] * 3, name
 
 def last(steps) -> Solution:
     return deque(steps, maxlen=1)[0].solution()
+
+
+def face(seed: int) -> GeneratorPoint:
+    return GeneratorPoint(G.sample([seed], 0.7))
+
+
+def looking() -> ClassifierPhysics:
+    return ClassifierPhysics(CLASSIFIER)
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -110,69 +118,73 @@ def test_the_fidelity_adds_the_weighted_distance_of_each_image() -> None:
     x = torch.stack([torch.zeros(3, 4, 4), torch.full((3, 4, 4), 2.0)])
     predicted = torch.full((2, 3), -1.0)
     y = one_hot(CLASSIFIER, "green", 2)
-    loss = ClassFidelity(near, weight=0.5)(predicted, y, torch.ones(2, 3), x)
+    loss = ClassFidelity(Near(near, weight=0.5))(predicted, y, torch.ones(2, 3), x)
     assert loss.tolist() == [1.0, 1.0 + 0.5 * 4.0]
 
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_imagining_raises_the_probability_on_fresh_views(colour: str) -> None:
-    before = class_probability(CLASSIFIER, drawn(G, [3]).x_hat, colour)
-    solution = last(imagine(G, CLASSIFIER, colour, method=METHOD, seed=3))
+    before = class_probability(CLASSIFIER, face(3).image(G), colour)
+    solution = last(imagine(G, looking(), colour, method=METHOD, settings=Settings(3)))
     after = class_probability(CLASSIFIER, solution.x_hat, colour)
     assert after.log() > before.log() / 2
     for record in solution.stages[1:]:
-        assert record.stage.radius is not None
+        assert record.stage is not None and record.stage.radius is not None
         assert record.deviation <= record.stage.radius + 1e-4
 
 
 def test_an_image_does_not_depend_on_the_others_of_the_batch() -> None:
-    pair = last(imagine(G, CLASSIFIER, "blue", method=METHOD, seed=[3, 4]))
-    alone = last(imagine(G, CLASSIFIER, "blue", method=METHOD, seed=[4]))
+    pair = last(imagine(G, looking(), "blue", method=METHOD, settings=Settings([3, 4])))
+    alone = last(imagine(G, looking(), "blue", method=METHOD, settings=Settings([4])))
     torch.testing.assert_close(pair.x_hat[1:], alone.x_hat, atol=1e-3, rtol=1e-3)
     assert not torch.allclose(pair.x_hat[0], pair.x_hat[1], atol=0.05)
 
 
 def test_a_morph_stays_nearer_the_heavier_its_weight() -> None:
-    face = drawn(G, [3])
+    start = face(3)
+    x = start.image(G)
 
     def distance(weight: float) -> float:
-        steps = imagine(
-            G, CLASSIFIER, "blue", method=METHOD, near=face.x_hat, weight=weight, start=face
-        )
-        return mean_squared_error(last(steps).x_hat, face.x_hat).item()
+        near, settings = Near(x, weight), Settings(start=start)
+        steps = imagine(G, looking(), "blue", method=METHOD, near=near, settings=settings)
+        return mean_squared_error(last(steps).x_hat, x).item()
 
     free, held = distance(0.0), distance(100.0)
     assert held < free / 4
 
 
 def test_the_first_image_is_the_one_to_start_from() -> None:
-    face = drawn(G, [3])
-    first = next(imagine(G, CLASSIFIER, 2, method=METHOD, start=face))
-    torch.testing.assert_close(first.x, face.x_hat)
+    start = face(3)
+    first = next(imagine(G, looking(), 2, method=METHOD, settings=Settings(start=start)))
+    torch.testing.assert_close(first.x, start.image(G))
 
 
 def test_pixels_reach_the_class_and_stay_in_range() -> None:
     x = G(G.sample([3]))
-    pixels = imagine_pixels(CLASSIFIER, x, "green", steps=40)
+    pixels = imagine_pixels(looking(), x, "green", steps=40)
     assert class_probability(CLASSIFIER, pixels, "green") > 0.9
     assert pixels.min() >= 0 and pixels.max() <= 1
 
 
 def test_mistakes_are_refused() -> None:
     with pytest.raises(InputError, match="did you mean green"):
-        imagine(G, CLASSIFIER, "gren")
+        imagine(G, looking(), "gren")
     with pytest.raises(InputError, match="resize it"):
-        imagine(G, CLASSIFIER, "green", near=torch.zeros(1, 3, 8, 8))
+        imagine(G, looking(), "green", near=Near(torch.zeros(1, 3, 8, 8)))
 
 
 @pytest.mark.skipif(not cache.is_cached("imagenet"), reason="the classifier has not been pulled")
 def test_the_offline_classifier_leads_a_face_generator_towards_a_frog() -> None:
     classifier, faces64 = load_classifier(), loading.load("faces64")
-    method, views = towards_class(12, layers=(0, 2)), Views(count=1)
-    solution = last(imagine(faces64, classifier, "bull frog", method=method, views=views))
+    method, physics = (
+        towards_class(12, layers=(0, 2)),
+        ClassifierPhysics(classifier, Views(count=1)),
+    )
+    start = GeneratorPoint(faces64.sample([0], 0.7))
+    solution = last(imagine(faces64, physics, "bull frog", method=method))
     before, after = (
         class_probability(classifier, x, "bull frog", views=Views(count=8, seed=1))
-        for x in (drawn(faces64, [0]).x_hat, solution.x_hat)
+        for x in (start.image(faces64), solution.x_hat)
     )
     assert after > 3 * before
 

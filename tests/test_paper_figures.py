@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from interlayer import Classifier
 from interlayer.evaluation.studies import reading
 from interlayer.evaluation.studies.worker import Setup, Worker
+from interlayer.networks.classifiers import Classifier
 from interlayer.recipes.imagining import mean_squared_error
 
 from .bench_studies import Inline

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlayer import project_l1_ball, project_sphere
+from interlayer.solver import project_l1_ball, project_sphere
 
 
 def reference(row: torch.Tensor, radius: float) -> torch.Tensor:

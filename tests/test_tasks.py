@@ -6,8 +6,8 @@ from deepinv.physics import GaussianNoise, LinearPhysics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlayer import TASKS, InputError, make_physics, write_image
-from interlayer.problem import UniformQuantiser
+from interlayer import InputError, make_physics, write_image
+from interlayer.problem import TASKS, UniformQuantiser
 from interlayer.problem.tasks import masks_of, split_task
 
 SIZE = (3, 32, 32)

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from interlayer import InputError, Sequential, ToyGenerator, project_l1_ball
+from interlayer import InputError, Sequential
 from interlayer.evaluation.theory import (
     ExtendedRange,
     best_radius,
@@ -38,7 +38,9 @@ from interlayer.evaluation.theory import (
     srec_log_failure,
     width_l1_ball,
 )
+from interlayer.generators import ToyGenerator
 from interlayer.problem import GaussianMatrix
+from interlayer.solver import project_l1_ball
 
 
 def rng(seed: int = 0) -> torch.Generator:

@@ -6,10 +6,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from interlayer import Method, Stage, ToyGenerator, iterate, make_physics
+from interlayer import Latent, Layer, Method, Stage, iterate
+from interlayer.generators import ToyGenerator
+from interlayer.problem import measure
 
 SIZE = (3, 16, 16)
-PROJECTED = Stage(2, 6, radius=0.05)
+PROJECTED = Stage(Layer(2, radius=0.05), 6)
 LATENT_CALLS, LAYER_CALLS = 260, 320
 
 
@@ -29,9 +31,9 @@ class Calls(TorchDispatchMode):
 
 
 def steps_of(stage: Stage, batch: int = 1):
-    generator, physics = ToyGenerator(), make_physics("circulant:0.2", SIZE)
-    y = physics(torch.rand(batch, *SIZE, generator=torch.Generator().manual_seed(0)))
-    steps = iterate(physics, y, generator, Method("one", (stage,)))
+    x = torch.rand(batch, *SIZE, generator=torch.Generator().manual_seed(0))
+    problem = measure(x, "circulant:0.2", seed=0)
+    steps = iterate(problem, ToyGenerator(), Method("one", (stage,)))
     next(steps)
     next(steps)
     return steps
@@ -45,7 +47,7 @@ def counted(stage: Stage, batch: int = 1) -> Calls:
 
 
 def test_a_step_makes_no_more_operator_calls_than_it_did():
-    assert counted(Stage(0, 6)).calls.total() <= LATENT_CALLS
+    assert counted(Stage(Latent(), 6)).calls.total() <= LATENT_CALLS
     assert counted(PROJECTED).calls.total() <= LAYER_CALLS
 
 
@@ -58,7 +60,7 @@ def test_calls_do_not_grow_with_the_batch_and_bytes_grow_no_faster():
 def test_later_layers_do_less_arithmetic():
     flops = []
     for layer in range(3):
-        steps = steps_of(Stage(layer, 6))
+        steps = steps_of(Stage(Layer(layer) if layer else Latent(), 6))
         with FlopCounterMode(display=False) as counter:
             next(steps)
         flops.append(counter.get_total_flops())
@@ -66,4 +68,4 @@ def test_later_layers_do_less_arithmetic():
 
 
 def test_no_step_waits_for_a_value_but_to_see_whether_it_diverged():
-    assert counted(Stage(0, 6)).calls["aten._local_scalar_dense.default"] <= 1
+    assert counted(Stage(Latent(), 6)).calls["aten._local_scalar_dense.default"] <= 1

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch.nn.functional as F
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from torch import Tensor
 
-from interlayer.app.results import GIF_FRAMES, GIF_SIZE
+from interlayer.app.results import Frames
 from interlayer.solver.records import Solution, State
 
 INTERRUPTED = 130
@@ -23,16 +21,15 @@ def say(text: str) -> None:
     err.print(escape(text), soft_wrap=True)
 
 
-def watched(states: Iterator[State]) -> tuple[Solution, list[Tensor], bool]:
-    """The solution, some frames and whether Ctrl-C ended it; with a bar."""
-    frames: list[Tensor] = []
+def watched(states: Iterator[State]) -> tuple[Solution, Frames, bool]:
+    """Run to the end with a bar: the solution, some frames and whether Ctrl-C ended it."""
+    frames = Frames()
     state, interrupted = None, False
     try:
         with progress_bar() as bar:
             task = bar.add_task("starting", total=1.0, loss="")
             for state in states:
-                if state.progress * GIF_FRAMES >= len(frames):
-                    frames.append(F.interpolate(state.x, (GIF_SIZE, GIF_SIZE), mode="area"))
+                frames.offer(state)
                 loss = f"{state.loss.item():.5f}"
                 bar.update(task, completed=state.progress, description=state.label, loss=loss)
             bar.update(task, completed=1.0)

@@ -12,36 +12,39 @@ from torch import Tensor
 
 from interlayer.app.console import INTERRUPTED, say, watched
 from interlayer.app.options import Generators, Label
-from interlayer.app.results import GIF_SIZE
 from interlayer.generators import Generator
 from interlayer.media.files import writable_folder, write_text
-from interlayer.media.images import contact_sheet, read_image, write_gif, write_image
+from interlayer.media.images import contact_sheet, read_image, write_image
 from interlayer.methods.presets import csgm
 from interlayer.networks.classifiers import load_classifier
-from interlayer.problem.tasks import make_physics
+from interlayer.problem.measurements import measure
 from interlayer.recipes.imagining import (
+    TRUNCATION,
+    ClassifierPhysics,
+    Near,
     class_probability,
-    drawn,
+    imagine,
     imagine_pixels,
     perceptual_distance,
     towards_class,
 )
-from interlayer.recipes.imagining import imagine as draw_towards
-from interlayer.solver.records import Solution
+from interlayer.solver.records import GeneratorPoint, Settings
 from interlayer.solver.solving import iterate
 from interlayer.weights import loading
 
 
 def imagine_class(
-    target: Annotated[str, typer.Option("--class", help='Such as "bull frog", or its number.')],
+    target: Annotated[
+        str, typer.Option("--class", help='Name of the class, such as "bull frog", or its number.')
+    ],
     near: Annotated[str | None, typer.Option(help="A photo to stay close to.")] = None,
-    weight: Annotated[float, typer.Option(min=0, help="Of staying close, with --near.")] = 20,
+    weight: Annotated[float, typer.Option(min=0, help="Weight of --near.")] = 20,
     classifier: Annotated[
         str, typer.Option(help="imagenet, or a checkpoint of MadryLab's robustness library.")
     ] = "imagenet",
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("imagined"),
-    seed: Annotated[int, typer.Option(min=0, help="Of the face to start from.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="In all.")] = 72,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the face to start from.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Number of steps in all.")] = 72,
     generator: Generators = "faces",
     label: Label = None,
 ) -> None:
@@ -55,47 +58,43 @@ def imagine_class(
     judge.index(target)
     model = loading.load(generator, label=label, note=say)
     photo = None if near is None else read_image(Path(near), model.resolution, note=say)
-    start = drawn(model, [seed]) if photo is None else nearest_face(photo, model)
+    start = _start(photo, model, seed)
+    closeness = None if photo is None else Near(photo, weight, perceptual_distance())
     method = towards_class(steps).within(model.num_layers)
-    distance = perceptual_distance() if photo is not None else None
-    states = draw_towards(
-        model,
-        judge,
-        target,
-        method=method,
-        near=photo,
-        weight=weight,
-        distance=distance,
-        start=start,
-        seed=seed,
+    settings = Settings(seed, start=start)
+    states = imagine(
+        model, ClassifierPhysics(judge), target, method=method, near=closeness, settings=settings
     )
     solution, frames, interrupted = watched(states)
+    first = start.image(model)
     images = {
-        "start": start.x_hat,
+        "start": first,
         "imagined": solution.x_hat,
-        "pixels": imagine_pixels(judge, start.x_hat, target, steps=method.steps),
+        "pixels": imagine_pixels(ClassifierPhysics(judge), first, target, steps=method.steps),
     }
     chances = {name: class_probability(judge, x, target).item() for name, x in images.items()}
     result = {"class": target, "probability": chances, "seed": seed, "interrupted": interrupted}
     panels = [(f"{name}\n{100 * chances[name]:.1f} %", x) for name, x in images.items()]
-    if distance is not None and photo is not None:
-        result["distance"] = distance(solution.x_hat, photo).item()
-        panels.insert(0, ("photo", photo))
+    if closeness is not None:
+        result["distance"] = closeness.distance(solution.x_hat, closeness.x).item()
+        panels.insert(0, ("photo", closeness.x))
     write_image(out / "imagined.png", solution.x_hat)
     write_image(out / "comparison.png", contact_sheet(panels))
-    write_gif(out / "progress.gif", [*frames, solution.x_hat], size=GIF_SIZE)
+    frames.write(out / "progress.gif", solution.x_hat)
     write_text(out / "result.json", json.dumps(result, indent=2) + "\n")
     say(f"{target}: from {chances['start']:.4f} to {chances['imagined']:.4f}; pictures in {out}")
     if interrupted:
         sys.exit(INTERRUPTED)
 
 
-def nearest_face(photo: Tensor, model: Generator) -> Solution:
-    """The generator's image that comes nearest to a photo, all pixels of which are known."""
+def _start(photo: Tensor | None, model: Generator, seed: int) -> GeneratorPoint:
+    """The face that a seed draws, or the one nearest to a photo, all pixels of which are known."""
+    if photo is None:
+        return GeneratorPoint(model.sample([seed], TRUNCATION))
     say("first, the image of the generator that comes nearest to the photo")
-    method = csgm().within(model.num_layers)
-    everything = make_physics("inpaint:1", tuple(photo.shape[1:]))
-    solution, _, interrupted = watched(iterate(everything, photo, model, method))
+    everything = measure(photo, "inpaint:1", seed=0)
+    solution, _, interrupted = watched(iterate(everything, model, csgm().within(model.num_layers)))
     if interrupted:
         raise KeyboardInterrupt
-    return solution
+    assert solution.point is not None
+    return solution.point

@@ -1,12 +1,54 @@
-"""Flags that several commands share."""
+"""Flags of the command line, one name each, and what several commands share."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
-Generators = Annotated[str, typer.Option(help="Named weights or a weights file.")]
-Label = Annotated[
-    int | None, typer.Option(min=0, help="The class to draw, for class-conditional weights.")
+from interlayer.problem.fidelity import LOSSES
+from interlayer.solver.by_name import QUALITIES, method_names
+
+TASK_HELP = (
+    "How the photo is measured, such as superres:8+denoise:0.1; `interlayer tasks` lists the "
+    "parts. FILE.py:FUNCTION is an operator of your own: it runs that file."
+)
+MEASURED_HELP = (
+    "Take the photos as what the task measures: noisy, small, grey or scratched ones. The noise of "
+    "a denoise without a level is estimated."
+)
+
+Generators = Annotated[str, Option(help="Named weights or a weights file.")]
+Label = Annotated[int | None, Option(min=0, help="Class to draw, for class-conditional weights.")]
+Photos = Annotated[list[str] | None, Argument(help="Files, or sample:astronaut.")]
+TaskName = Annotated[str, Option("--task", help=TASK_HELP)]
+MethodName = Annotated[str, Option("--method", help=f"One of: {', '.join(method_names())}.")]
+Quality = Annotated[str, Option(help=f"Time it may take: {', '.join(QUALITIES)}.")]
+Steps = Annotated[int | None, Option(min=1, help="Number of steps in all, instead of --quality.")]
+Out = Annotated[Path, Option(help="Folder for the results.")]
+Seed = Annotated[int, Option(min=0, help="Seed of everything random.")]
+Holdout = Annotated[float, Option(min=0, max=0.9, help="Fraction of measurements that judge.")]
+Loss = Annotated[
+    str, Option(help=f"Measurement error: {', '.join(LOSSES)}; auto goes by the noise.")
 ]
+MeasurementsFile = Annotated[
+    Path | None,
+    Option("--measurements", help="A measurements.pt to recover from, instead of photos."),
+]
+SampleCount = Annotated[
+    int,
+    Option("--samples", min=1, help="Number of solutions; their mean is the estimate."),
+]
+Measured = Annotated[bool, Option(help=MEASURED_HELP)]
+KeepKnown = Annotated[bool, Option(help="Put noiselessly measured pixels back as they were.")]
+Align = Annotated[bool, Option(help="Cut out and turn the face as the generator knows faces.")]
+Face = Annotated[int, Option(min=0, help="Number of the face to align; 0 is the largest.")]
+PasteBack = Annotated[
+    bool, Option(help="Lay the recovered face into the photo it was cut from, too.")
+]
+Sequence = Annotated[Path | None, Option(help="A video or a folder of frames, instead of photos.")]
+FrameSteps = Annotated[
+    int, Option(min=1, help="Number of steps for every frame of a sequence but the first.")
+]
+AsJson = Annotated[bool, Option("--json", help="Print the results to stdout.")]

@@ -8,90 +8,106 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deepinv.physics import Physics
 from rich.progress import TaskID
 from torch import Tensor
 
+from interlayer.app.approach import Approach
 from interlayer.app.console import INTERRUPTED, progress_bar, say, watched
-from interlayer.app.results import keep_known as put_back
 from interlayer.app.results import report, write_results
+from interlayer.errors import InputError
 from interlayer.generators import Generator
-from interlayer.media.faces import Square
-from interlayer.media.faces import align as align_face
-from interlayer.media.faces import paste_back as lay_back
+from interlayer.media.faces import Square, align, paste_back
 from interlayer.media.images import read_image, write_image
 from interlayer.media.samples import sample_photo
 from interlayer.media.video import Frames, write_video
-from interlayer.problem.fidelity import LOSSES
-from interlayer.problem.measurements import Measurements, measure
+from interlayer.problem.measurements import measure
+from interlayer.problem.problem import Problem
 from interlayer.recipes.damaged_photos import read_measured
 from interlayer.recipes.films import Film, recover_sequence
-from interlayer.solver.by_name import reconstruct
-from interlayer.solver.records import Solution, State
+from interlayer.solver.records import Samples, Solution, State
 
 SAMPLE = "sample:"
 
 
 @dataclass(frozen=True)
-class Job:
-    """One photo (or stored measurements), how it is treated and where its results go."""
+class Recovery:
+    """What is done with photos, or with stored measurements.
 
-    name: str
-    folder: Path
+    Attributes:
+        task: how a photo is measured, or was.
+        approach: how it is recovered.
+        measured: whether the photos are what the task measures.
+        keep_known: whether measured pixels are put back.
+        face: which face is cut out and turned, from the largest, 0; ``None`` takes the middle.
+        paste_back: whether the recovered face is laid into the photo.
+        as_json: whether the figures are printed.
+    """
+
     task: str
-    method: str
-    quality: str
-    steps: int | None
-    seed: int
-    holdout: float
-    loss: str
-    samples: int
-    keep_known: bool
-    measured: bool
-    align: bool
-    face: int
-    paste_back: bool
-    as_json: bool
+    approach: Approach
+    measured: bool = False
+    keep_known: bool = False
+    face: int | None = None
+    paste_back: bool = False
+    as_json: bool = False
 
 
-def recover_one(job: Job, model: Generator, stored: Measurements | None) -> None:
-    """Measure, recover and write one photo."""
-    x, photo, square = None, None, None
-    if job.measured:
+def refuse_misfits(recovery: Recovery, of_sequence: bool) -> None:
+    """Refuse flags that do not go together.
+
+    Raises:
+        InputError: in one sentence.
+    """
+    aligns, approach = recovery.face is not None, recovery.approach
+    if recovery.paste_back and not aligns:
+        raise InputError("only an aligned face can be pasted back; add --align")
+    if recovery.measured and aligns:
+        raise InputError("--measured takes photos as they are; leave out --align")
+    photos_only = aligns or recovery.keep_known or approach.loss != "auto" or approach.samples > 1
+    if of_sequence and photos_only:
+        raise InputError(
+            "--align, --keep-known, --loss and --samples are for photos, not for a --sequence"
+        )
+
+
+def recover_one(
+    name: str, folder: Path, recovery: Recovery, model: Generator, stored: Problem | None = None
+) -> None:
+    """Measure, recover and write one photo.
+
+    Args:
+        name: file of the photo, ``sample:NAME``, or what the measurements are called.
+        folder: place for its results.
+        recovery: what is done.
+        model: the prior.
+        stored: measurements to recover from instead.
+    """
+    x, photo, square, approach = None, None, None, recovery.approach
+    if recovery.measured:
         size = (model.channels, model.resolution, model.resolution)
-        stored = read_measured(Path(job.name), job.task, size, job.seed, note=say)
-    if stored is None:
-        x, photo, square = open_photo(job, model.resolution)
-        stored, physics = measure(x, job.task, job.seed)
+        problem = read_measured(Path(name), recovery.task, size, approach.seed, note=say)
+    elif stored is not None:
+        problem = stored
     else:
-        physics = stored.physics()
-    if job.keep_known:
-        put_back(stored.y, stored.y, physics)  # refuses before the work, not after it
-    solution, frames, interrupted = run_with_bar(job, stored.y, physics, model)
-    if job.keep_known:
-        kept, several = put_back(solution.x_hat, stored.y, physics), solution.samples
-        if several is not None:
-            several = put_back(several, stored.y, physics)
-        solution = replace(solution, x_hat=kept, samples=several)
+        x, photo, square = open_photo(name, model.resolution, recovery.face)
+        problem = measure(x, recovery.task, approach.seed)
+    if recovery.keep_known:
+        problem.with_known(problem.y)  # refuses before the work, not after it
+    solution, frames, interrupted = watched(approach.states(problem, model))
+    if recovery.keep_known:
+        solution = _with_known(solution, problem)
     result = {
-        "task": stored.task,
-        "method": job.method,
-        "seed": job.seed,
-        "generator": model.name,
-        "precision": str(model.precision).removeprefix("torch."),
-        "holdout": job.holdout,
-        "loss": job.loss,
-        "samples": job.samples,
+        **approach.header(problem, model),
         "square": None if square is None else [[c.real, c.imag] for c in square.corners],
         **report(solution, x, interrupted),
     }
-    write_results(job.folder, stored, physics, solution, x, result, frames)
-    if job.paste_back and photo is not None and square is not None:
-        write_image(job.folder / "pasted.png", lay_back(photo, square, solution.x_hat))
-    if job.as_json:
+    write_results(folder, problem, solution, x, result, frames)
+    if recovery.paste_back and photo is not None and square is not None:
+        write_image(folder / "pasted.png", paste_back(photo, square, solution.x_hat))
+    if recovery.as_json:
         print(json.dumps(result))
     quality = "" if x is None else f" at {result['psnr']:.2f} dB"
-    say(f"{job.name}: recovered{quality} in {solution.seconds:.0f} s; pictures in {job.folder}")
+    say(f"{name}: recovered{quality} in {solution.seconds:.0f} s; pictures in {folder}")
     if interrupted:
         say("interrupted: what was written is the best estimate so far")
         sys.exit(INTERRUPTED)
@@ -119,39 +135,18 @@ def recover_film(frames: Frames, film: Film, model: Generator, folder: Path) -> 
     say(f"{len(pictures)} frames are recovered; the video is {folder / 'recovered.mp4'}")
 
 
-def run_with_bar(
-    job: Job, y: Tensor, physics: Physics, model: Generator
-) -> tuple[Solution, list[Tensor], bool]:
-    """Run the method on a problem; see `watched`."""
-    fidelity = None
-    if job.loss != "auto":
-        loss = LOSSES[job.loss](physics)
-        fidelity = lambda predicted, y, weight, x: loss(predicted, y, weight)  # noqa: E731
-    states = reconstruct(
-        physics,
-        y,
-        model,
-        job.method,
-        quality=job.quality,
-        steps=job.steps,
-        seed=job.seed,
-        holdout=job.holdout,
-        fidelity=fidelity,
-        samples=job.samples,
-    )
-    return watched(states)
-
-
-def open_photo(job: Job, size: int) -> tuple[Tensor, Tensor | None, Square | None]:
+def open_photo(
+    name: str, size: int, face: int | None
+) -> tuple[Tensor, Tensor | None, Square | None]:
     """A photo or a sample as (1, 3, size, size); if aligned, also the whole and the square."""
-    cut = None if job.align else size
-    if job.name.startswith(SAMPLE):
-        photo = sample_photo(job.name.removeprefix(SAMPLE), cut)
+    cut = size if face is None else None
+    if name.startswith(SAMPLE):
+        photo = sample_photo(name.removeprefix(SAMPLE), cut)
     else:
-        photo = read_image(Path(job.name), cut, note=say)
-    if not job.align:
+        photo = read_image(Path(name), cut, note=say)
+    if face is None:
         return photo, None, None
-    x, square = align_face(photo, size, job.face)
+    x, square = align(photo, size, face)
     return x, photo, square
 
 
@@ -165,3 +160,11 @@ def folders(out: Path, names: Sequence[str]) -> list[Path]:
             folder, number = out / f"{stem}-{number}", number + 1
         chosen.append(folder)
     return chosen
+
+
+def _with_known(solution: Solution, problem: Problem) -> Solution:
+    """The solution with the measured pixels put back, in all of its samples too."""
+    samples = solution.samples
+    if samples is not None:
+        samples = Samples(problem.with_known(samples.images))
+    return replace(solution, x_hat=problem.with_known(solution.x_hat), samples=samples)

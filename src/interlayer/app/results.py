@@ -1,52 +1,52 @@
-"""One recovery as files: measurements in and out, pictures a person can read, figures."""
+"""One recovery as files: pictures, an animation, measurements and figures."""
 
 from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
+import torch.nn.functional as F
 from deepinv.loss.metric import PSNR
-from deepinv.physics import Inpainting, LinearPhysics, Physics
-from deepinv.physics.noise import ZeroNoise
 from torch import Tensor
 
-from interlayer.errors import InputError
 from interlayer.evaluation.metrics import metrics
 from interlayer.media.files import write_text
 from interlayer.media.images import contact_sheet, write_gif, write_image
 from interlayer.media.measured_pictures import back_projection, picture_of
-from interlayer.problem.measurements import Measurements
-from interlayer.solver.records import Solution
+from interlayer.problem.measurements import save_problem
+from interlayer.problem.problem import Problem
+from interlayer.solver.records import Samples, Solution, State
 
 GIF_FRAMES = 48
 GIF_SIZE = 256
 
 
-def keep_known(x_hat: Tensor, y: Tensor, physics: Physics) -> Tensor:
-    """The estimate with the measured pixels put back as they were measured.
+class Frames:
+    """Small pictures of a run at equal shares of its work, for an animation."""
 
-    Raises:
-        InputError: if the measurements are not noiseless pixels.
-    """
-    if not isinstance(physics, Inpainting) or not isinstance(physics.noise_model, ZeroNoise):
-        raise InputError(
-            "only pixels measured without noise can be kept; use inpaint, mask, box or half alone"
-        )
-    return torch.where(physics.get_buffer("mask").bool(), y, x_hat)
+    def __init__(self) -> None:
+        self.pictures: list[Tensor] = []
+
+    def offer(self, state: State) -> None:
+        """Keep the state's picture if it is time for one."""
+        if state.progress * GIF_FRAMES >= len(self.pictures):
+            self.pictures.append(F.interpolate(state.x, (GIF_SIZE, GIF_SIZE), mode="area"))
+
+    def write(self, path: Path, last: Tensor) -> None:
+        """Write the animation, which ends with the picture ``last`` (1, 3, H, W)."""
+        write_gif(path, [*self.pictures, last], size=GIF_SIZE)
 
 
 def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str, Any]:
     """The figures of ``result.json`` for one image; without the truth its figures are null."""
     stages = [
         {
-            "layer": record.stage.layer,
+            "layer": record.layer,
             "steps": record.steps,
-            "radius": record.stage.radius,
+            "radius": None if record.stage is None else record.stage.radius,
             "psnr": None if x is None else PSNR()(record.x_hat, x).item(),
             "deviation": record.deviation.item(),
             "measurement_loss": record.loss.item(),
@@ -63,7 +63,7 @@ def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str,
         "measurement_loss": last.loss.item(),
         "holdout_loss": _number(last.holdout_loss),
         "seconds": round(solution.seconds, 2),
-        "steps": sum(record.steps for record in solution.stages),
+        "steps": solution.steps,
         "interrupted": interrupted,
         "stages": stages,
         "device": str(solution.x_hat.device),
@@ -82,38 +82,46 @@ def _number(value: Tensor) -> float | None:
 
 def write_results(
     folder: Path,
-    measurements: Measurements,
-    physics: Physics,
+    problem: Problem,
     solution: Solution,
     x: Tensor | None,
     result: dict[str, Any],
-    frames: Sequence[Tensor],
+    frames: Frames,
 ) -> None:
-    """Write the pictures, the animation, the measurements and ``result.json`` of one recovery."""
+    """Write the pictures, the animation, the measurements and ``result.json`` of one recovery.
+
+    Args:
+        folder: where they go; it is made.
+        problem: measurements of a task.
+        solution: what was found.
+        x: the truth (1, 3, H, W), if there is one.
+        result: figures, see `report`.
+        frames: pictures of the run.
+    """
+    task = problem.task
+    assert task is not None
     folder.mkdir(parents=True, exist_ok=True)
-    measured = picture_of(measurements.y, measurements.img_size[-1])
+    measured = picture_of(problem.y, task.img_size[-1])
     quality = "" if x is None else f"\n{result['psnr']:.1f} dB"
     panels = [] if x is None else [("truth", x)]
-    task = Path(measurements.task).name if measurements.masks else measurements.task
-    panels.append((f"measured\n{task}", measured))
-    if isinstance(physics, LinearPhysics):
-        panels.append(("back-projected", back_projection(measurements.y, physics)))
+    panels.append((f"measured\n{Path(task.text).name if task.masks else task.text}", measured))
+    if problem.linear:
+        panels.append(("back-projected", back_projection(problem.y, problem.linear_physics)))
     panels.append((f"recovered{quality}", solution.x_hat))
     write_image(folder / "recovered.png", solution.x_hat)
     write_image(folder / "measured.png", measured)
     write_image(folder / "comparison.png", contact_sheet(panels))
-    write_gif(folder / "progress.gif", [*frames, solution.x_hat], size=GIF_SIZE)
-    measurements.save(folder / "measurements.pt")
+    frames.write(folder / "progress.gif", solution.x_hat)
+    save_problem(problem, folder / "measurements.pt")
     write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
     if solution.samples is not None:
-        write_samples(folder, solution)
+        write_samples(folder, solution.samples)
 
 
-def write_samples(folder: Path, solution: Solution) -> None:
+def write_samples(folder: Path, samples: Samples) -> None:
     """Write each sample, and their standard deviation with white for its largest value."""
-    assert solution.samples is not None
-    for number, x in enumerate(solution.samples, start=1):
+    for number, x in enumerate(samples.images, start=1):
         write_image(folder / f"sample{number}.png", x[None])
-    if solution.std is not None:
-        std = solution.std.mean(1, keepdim=True)
+    if samples.std is not None:
+        std = samples.std.mean(1, keepdim=True)
         write_image(folder / "std.png", (std / std.max().clamp_min(1e-12)).expand(-1, 3, -1, -1))

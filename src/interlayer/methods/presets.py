@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from interlayer.methods.stages import Losses, Method, Stage
+from interlayer.methods.estimators import ESTIMATORS, Estimator
+from interlayer.methods.stages import Latent, Layer, Losses, Method, Reached, Stage
+from interlayer.problem.fidelity import l1_loss
 
 DEFAULT_STEPS = 120
 
@@ -16,7 +18,7 @@ TOGETHER = Losses(geocross=1e-2)
 
 def csgm(steps: int = DEFAULT_STEPS, lr: float = 0.2) -> Method:
     """One stage over the latent code alone (Bora et al., CSGM, arXiv 1703.03208)."""
-    return Method("csgm", (Stage(0, steps, lr),))
+    return Method("csgm", (Stage(Latent(), steps, lr),))
 
 
 def pulse(
@@ -33,7 +35,7 @@ def pulse(
     """
     losses = Losses(fidelity=fidelity, perceptual=perceptual, geocross=geocross)
     name = "pulse" + "-mse" * (fidelity > 0 and perceptual > 0) + "-lpips" * (perceptual > 0)
-    return Method(name, (Stage(0, steps, lr, sphere=True, losses=losses),), random_start=True)
+    return Method(name, (Stage(Latent("sphere"), steps, lr, losses),), random_start=True)
 
 
 def pulse_lpips(steps: int = DEFAULT_STEPS) -> Method:
@@ -69,28 +71,28 @@ def ilo(
     if rounds < 1 or (rounds > 1 and first != 0):
         raise ValueError("a method has at least one round, and goes back to layer 0 only")
     share = max(1, steps // (rounds * len(layers)))
-    expansion = [Stage(p, share, layer_lr, radius, losses=losses) for p in later]
-    stages = [Stage(first, share, lr, losses=losses), *expansion]
+    expansion = [Stage(Layer(p, radius), share, layer_lr, losses) for p in later]
+    stages = [Stage(Layer(first) if first else Latent(), share, lr, losses), *expansion]
     for _ in range(rounds - 1):
-        stages += [Stage(0, share, lr, back=True), *expansion]
+        stages += [Stage(Latent(), share, lr, Reached()), *expansion]
     return Method("ilo", tuple(stages)).scaled(steps)
 
 
-def auto(steps: int = AUTO_STEPS) -> Method:
+def auto(steps: int = AUTO_STEPS, estimators: tuple[Estimator, ...] = ESTIMATORS) -> Method:
     """What the measurements themselves decide: where to begin, how deep and how far to go.
 
     It begins as `robust` does: one code for all style inputs, which stays in the generator's range,
     then one for each with smaller steps, in three tenths of all steps. Then `ilo` over layers 2 to
     7, each of which goes as far as held-out measurements say it helps, and the image stage, where
-    the image is the last layer. The default method.
+    the image is the last layer and ``estimators`` join the generator's. The default method.
     """
     first, *later = ilo(layers=(0, 2, 3, 4, 5, 6, 7)).stages
     latent = max(2, 3 * steps // 10)
-    shared = replace(first, steps=(latent + 1) * 3 // 5, lr=0.1, tied=True)
+    shared = replace(first, moves=Latent("tied"), steps=(latent + 1) * 3 // 5, lr=0.1)
     freed = replace(first, steps=latent - shared.steps, lr=0.05)
     share, rest = divmod(steps - latent, len(later))
     later = [replace(p, steps=max(1, share + (i < rest))) for i, p in enumerate(later)]
-    return Method("auto", (shared, freed, *later), finish="stack")
+    return Method("auto", (shared, freed, *later), estimators=estimators)
 
 
 def sparse_gen(steps: int = DEFAULT_STEPS) -> Method:
@@ -99,7 +101,7 @@ def sparse_gen(steps: int = DEFAULT_STEPS) -> Method:
     Dhar, Grover, Ermon, Modeling Sparse Deviations for Compressed Sensing, arXiv 1807.01442; one
     after the other, the weight of the deviation being chosen from held-out measurements.
     """
-    return replace(csgm(steps), name="sparse-gen", finish="sparse")
+    return replace(csgm(steps), name="sparse-gen", estimators=())
 
 
 def wplus(steps: int = DEFAULT_STEPS, lr: float = 0.2, perceptual: float = 0.1) -> Method:
@@ -108,7 +110,7 @@ def wplus(steps: int = DEFAULT_STEPS, lr: float = 0.2, perceptual: float = 0.1) 
     Abdal et al., Image2StyleGAN, arXiv 1904.03189; in the whitened style space, where the code has
     the scale of the prior, so that hundreds of steps do where the paper takes thousands.
     """
-    return Method("wplus", (Stage(0, steps, lr, losses=Losses(perceptual=perceptual)),))
+    return Method("wplus", (Stage(Latent(), steps, lr, Losses(perceptual=perceptual)),))
 
 
 def robust(steps: int = DEFAULT_STEPS, perceptual: float = 1.0, fidelity: float = 0.1) -> Method:
@@ -121,11 +123,12 @@ def robust(steps: int = DEFAULT_STEPS, perceptual: float = 1.0, fidelity: float 
     """
     losses = Losses(fidelity=fidelity, perceptual=perceptual)
     stages = (
-        Stage(0, 1, lr=0.1, tied=True, losses=losses),
-        Stage(0, 1, lr=0.05, losses=losses),
-        Stage(2, 1, lr=0.025, radius=0.05, losses=losses),
+        Stage(Latent("tied"), 1, 0.1, losses),
+        Stage(Latent(), 1, 0.05, losses),
+        Stage(Layer(2, radius=0.05), 1, 0.025, losses),
     )
-    return Method("robust", stages, multiscale=True).scaled(steps)
+    method = Method("robust", stages, fidelity=l1_loss, multiscale=True, pictures_only=False)
+    return method.scaled(steps)
 
 
 def sgilo(
@@ -137,8 +140,8 @@ def sgilo(
     the layer's own spread over prior samples in place of its score network.
     """
     losses = Losses(latent=prior, layer=prior)
-    latent = Stage(0, 1, lr=0.15, temperature=temperature, losses=losses)
-    later = [Stage(p, 1, lr, temperature=temperature, losses=losses) for p in (2, 3, 4)]
+    latent = Stage(Latent(), 1, 0.15, losses, temperature)
+    later = [Stage(Layer(p), 1, lr, losses, temperature) for p in (2, 3, 4)]
     return Method("sgilo", (latent, *later)).scaled(steps)
 
 
@@ -150,13 +153,13 @@ def ilo_mse_lpips(steps: int = DEFAULT_STEPS) -> Method:
     with squared error and perceptual distance weighed as in the paper's figure 1, and the prior is
     ten times that of `ilo`.
     """
-    latent = Losses(perceptual=0.3, latent=3e-3)
-    first = Stage(0, 6, lr=0.05, tied=True, losses=latent)
-    later = [Stage(p, 1, 0.05, 0.05, losses=Losses(geocross=0.1)) for p in (2, 3, 4, 5)]
+    first = Stage(Latent("tied"), 6, 0.05, Losses(perceptual=0.3, latent=3e-3))
+    together = Losses(geocross=0.1)
+    later = [Stage(Layer(p, radius=0.05), 1, 0.05, together) for p in (2, 3, 4, 5)]
     return Method("ilo-mse-lpips", (first, *later)).scaled(steps)
 
 
-METHODS = {
+METHODS: Mapping[str, Callable[..., Method]] = {
     "auto": auto,
     "ilo": ilo,
     "ilo-mse-lpips": ilo_mse_lpips,

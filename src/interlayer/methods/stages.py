@@ -1,25 +1,73 @@
-"""Methods as data: a list of stages over a generator's layers."""
+"""Methods as data: a list of stages, each of which says what moves and towards what."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from interlayer.methods.estimators import Estimator
+from interlayer.problem.fidelity import Fidelity
+
+
+@dataclass(frozen=True)
+class Latent:
+    """The latent code as what a stage moves.
+
+    Attributes:
+        codes: "free" gives every style input, where there are some, a code of its own (the space
+            W+); "tied" one for all (the space W); "sphere" keeps each on the sphere of radius
+            ``sqrt(d)``.
+
+    Raises:
+        ValueError: if ``codes`` is none of these.
+    """
+
+    codes: Literal["free", "tied", "sphere"] = "free"
+
+    def __post_init__(self) -> None:
+        if self.codes not in ("free", "tied", "sphere"):
+            raise ValueError(f"latent codes are free, tied or on the sphere, not {self.codes!r}")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The input of a later layer as what a stage moves.
+
+    Attributes:
+        index: the layer, at least 1.
+        radius: size of the l1 ball around what the layer before reached, per entry and in units of
+            the layer's standard deviation: ``||(h - c) / std||_1 <= radius * number of entries``.
+            ``None`` leaves the input free.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    index: int
+    radius: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.index < 1:
+            raise ValueError(f"layer {self.index} has no input to move; move the latent code")
+        if self.radius is not None and not self.radius >= 0:
+            raise ValueError(f"the radius of an l1 ball must be at least 0, not {self.radius}")
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Weights of what a stage minimises, each at least 0.
+    """The measurements as what a stage moves towards: weights of its terms, each at least 0.
 
     Attributes:
-        fidelity: of the measurement error in its natural form (see `losses.fidelity_for`).
-        perceptual: of the distance that a network sees between the measured picture and the same
-            measurement of the estimate; for measurements that are RGB pictures.
-        geocross: of the geodesic cross loss of PULSE.
-        latent: of ``mean z² / 2``, the Gaussian prior of the whitened latent code.
-        layer: of ``mean u² / 2``, a Gaussian prior of the whitened deviation at a later layer.
+        fidelity: weight of the measurement error.
+        perceptual: weight of the distance that a network sees between the measured picture and the
+            same measurement of the estimate; for measurements that are RGB pictures.
+        geocross: weight of the geodesic cross loss of PULSE.
+        latent: weight of ``mean z² / 2``, the Gaussian prior of the whitened latent code.
+        layer: weight of ``mean u² / 2``, a Gaussian prior of the whitened deviation at a later
+            layer.
 
     Raises:
-        ValueError: if a weight is negative or all are 0.
+        ValueError: if a weight is negative or none of the data's is above 0.
     """
 
     fidelity: float = 1.0
@@ -35,92 +83,119 @@ class Losses:
 
 
 @dataclass(frozen=True)
+class Reached:
+    """The layer input that the stage before reached, as what a stage moves the latent code towards.
+
+    ``argmin_z ||(G_1..p(z) - h) / std||²``: the step back of Algorithm 1.
+    """
+
+
+@dataclass(frozen=True)
 class Stage:
-    """One optimisation over the input of one layer.
+    """One optimisation: what moves, by how many steps, towards what.
 
     Attributes:
-        layer: which layer's input moves; 0 is the latent code itself.
-        steps: gradient steps, at least 1.
+        moves: `Latent` or `Layer`.
+        steps: number of gradient steps, at least 1.
         lr: step size of Adam, in units of the prior's standard deviation (of the latent code, or of
             the layer's input).
-        radius: of the l1 ball around what the layer before reached, per entry and in units of the
-            layer's standard deviation: ``||(h - c) / std||_1 <= radius * number of entries``.
-            ``None`` leaves the input free; layer 0 has no ball.
-        noise: whether the generator's noise maps move too (free; they overfit soonest).
-        sphere: whether the latent code stays on the sphere of radius ``sqrt(d)``.
-        tied: whether all style inputs, where there are some, share one code (the space W instead
-            of W+).
-        temperature: of Langevin noise: every step adds ``sqrt(2 lr temperature)`` times a standard
-            Gaussian to the variables.
-        losses: what it minimises.
-        back: whether it moves the latent code towards the layer input that the stage before
-            reached, ``argmin_z ||(G_1..p(z) - h) / std||²``, instead of towards the measurements.
+        towards: `Losses` of the measurements, or the layer input `Reached` before.
+        temperature: heat of Langevin noise: every step adds ``sqrt(2 lr temperature)`` times a
+            standard Gaussian to what moves.
 
     Raises:
         ValueError: if a value is out of range.
     """
 
-    layer: int
+    moves: Latent | Layer
     steps: int
     lr: float = 0.1
-    radius: float | None = None
-    noise: bool = False
-    sphere: bool = False
-    tied: bool = False
+    towards: Losses | Reached = Losses()
     temperature: float = 0.0
-    losses: Losses = Losses()
-    back: bool = False
 
     def __post_init__(self) -> None:
-        if self.layer < 0 or self.steps < 1:
-            raise ValueError(f"a stage needs layer >= 0 and steps >= 1, not {self}")
-        if not self.lr > 0 or (self.radius is not None and not self.radius >= 0):
-            raise ValueError(f"a stage needs lr > 0 and radius >= 0, not {self}")
-        if not self.temperature >= 0:
-            raise ValueError(f"a stage needs temperature >= 0, not {self}")
-        if self.layer == 0 and self.radius is not None:
-            raise ValueError("the first layer has no layer before it to draw a ball around")
-        if self.back and self.layer > 0:
-            raise ValueError("a stage goes back to layer 0 only")
+        if self.steps < 1 or not self.lr > 0 or not self.temperature >= 0:
+            raise ValueError(f"a stage needs steps >= 1, lr > 0 and temperature >= 0, not {self}")
+        if self.goes_back and isinstance(self.moves, Layer):
+            raise ValueError("only the latent code goes back to what a layer reached")
+
+    @property
+    def layer(self) -> int:
+        """The layer whose input moves; 0 is the latent code."""
+        return self.moves.index if isinstance(self.moves, Layer) else 0
+
+    @property
+    def radius(self) -> float | None:
+        """The radius of the l1 ball, ``None`` where there is none."""
+        return self.moves.radius if isinstance(self.moves, Layer) else None
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether it moves towards what a layer reached instead of towards the measurements."""
+        return isinstance(self.towards, Reached)
 
 
 @dataclass(frozen=True)
 class Method:
-    """A named list of stages.
+    """A named list of stages, and what goes with them.
 
     Attributes:
-        name: as the command line calls it.
+        name: what the command line calls it.
         stages: in the order they run; layers must not decrease but where a stage goes back.
-        random_start: start at a random latent code of the seed instead of the generator's mean.
-        finish: what is done in the image itself after the last stage, see
-            `interlayer.solver.image_stage`: "nothing", a "sparse" deviation from the estimate, or
-            first to "stack" it with those of the earlier stages and of classical methods.
-        multiscale: compare pictures by `interlayer.MultiScaleLoss` instead of `PerceptualLoss`.
+        random_start: whether it sets out from a random latent code of the seed instead of the
+            generator's mean.
+        estimators: those that join the generator's estimates in the image stage, see
+            `interlayer.solver.image_stage`; none of them leaves a sparse deviation from the
+            generator's image, and ``None`` leaves out the image stage.
+        fidelity: its own measurement error; ``None`` takes the one that suits the noise.
+        multiscale: whether pictures are compared by `MultiScaleLoss` instead of `PerceptualLoss`.
+        pictures_only: whether measurements that are no pictures are refused where a stage has a
+            perceptual loss; otherwise they are compared by the fidelity alone.
 
     Raises:
-        ValueError: if the layers decrease or a value is none of these.
+        ValueError: if there are no stages, their layers decrease, or the first goes back.
     """
 
     name: str
     stages: tuple[Stage, ...]
     random_start: bool = False
-    finish: Literal["nothing", "sparse", "stack"] = "nothing"
+    estimators: tuple[Estimator, ...] | None = None
+    fidelity: Fidelity | None = field(default=None, repr=False)
     multiscale: bool = False
+    pictures_only: bool = True
 
     def __post_init__(self) -> None:
-        if self.finish not in ("nothing", "sparse", "stack"):
-            raise ValueError(f"a method finishes with nothing, sparse or stack, not {self.finish}")
         layers = [stage.layer for stage in self.stages]
         pairs = zip(self.stages, self.stages[1:], strict=False)
-        if not layers or any(b.layer < a.layer and not b.back for a, b in pairs):
+        if not layers or any(b.layer < a.layer and not b.goes_back for a, b in pairs):
             raise ValueError(f"a method needs stages with non-decreasing layers, not {layers}")
-        if self.stages[0].back:
+        if self.stages[0].goes_back:
             raise ValueError("the first stage has nothing to go back from")
 
     @property
     def steps(self) -> int:
-        """Gradient steps of all stages together."""
+        """The number of gradient steps of all stages together."""
         return sum(stage.steps for stage in self.stages)
+
+    @property
+    def perceives(self) -> bool:
+        """Whether a stage has a perceptual loss."""
+        return any(isinstance(s.towards, Losses) and s.towards.perceptual for s in self.stages)
+
+    @property
+    def fingerprint(self) -> str:
+        """All settings as text, the same in every process."""
+        return f"{self!r} {getattr(self.fidelity, '__name__', self.fidelity)}"
+
+    def without_perceptual(self) -> Method:
+        """The same with the fidelity alone."""
+        stages = [
+            replace(stage, towards=replace(stage.towards, perceptual=0.0))
+            if isinstance(stage.towards, Losses)
+            else stage
+            for stage in self.stages
+        ]
+        return replace(self, stages=tuple(stages))
 
     def within(self, num_layers: int) -> Method:
         """The same method without stages that a generator of ``num_layers`` lacks, steps kept."""

@@ -14,6 +14,7 @@ from interlayer.errors import InputError
 from interlayer.media.images import read_mask
 from interlayer.problem.blur import gaussian_kernel, motion_kernel
 from interlayer.problem.circulant import PartialCirculant
+from interlayer.problem.facts import is_random_projection, picture_size
 from interlayer.problem.from_file import physics_from_file
 from interlayer.problem.gaussian import GaussianMatrix
 from interlayer.problem.masks import box_mask, half_mask, inpainting, random_mask
@@ -102,15 +103,6 @@ class Part:
     def rng(self) -> torch.Generator:
         """A generator with the part's seed."""
         return torch.Generator().manual_seed(self.seed)
-
-
-def picture_size(physics: Physics, size: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The size (C, H, W) of the picture that an operator measures; ``None`` if it is none."""
-    if isinstance(physics, PartialCirculant | GaussianMatrix | Magnitudes):
-        return None
-    with torch.no_grad():
-        measured = tuple(physics.A(torch.zeros(1, *size)).shape[1:])
-    return measured if len(measured) == 3 else None
 
 
 def _inpaint(part: Part) -> Physics:
@@ -215,7 +207,7 @@ def _gaussian_noise(part: Part, measured_by: Physics) -> NoiseModel:
 
 
 def _poisson_noise(part: Part, measured_by: Physics) -> NoiseModel:
-    if isinstance(measured_by, PartialCirculant | GaussianMatrix):
+    if is_random_projection(measured_by):
         raise part.wrong("these measurements can be negative, and numbers of photons cannot")
     return SeededPoissonNoise(part.number(above=0, up_to=10), clip_positive=True, rng=part.rng())
 
@@ -234,7 +226,7 @@ NOISES: dict[str, Callable[[Part, Physics], NoiseModel]] = {
 def quantiser(part: Part, measured_by: Physics) -> UniformQuantiser:
     """Cells over [0, 1] for pictures, else those best for random measurements of usual images."""
     bits = part.whole(1, 8)
-    if isinstance(measured_by, PartialCirculant | GaussianMatrix):
+    if is_random_projection(measured_by):
         return UniformQuantiser.for_gaussian(bits, std=IMAGE_RMS * measured_by.row_norm)
     if picture_size(measured_by, part.size) is None:
         raise part.wrong("the range of what is measured before it is not known")

@@ -1,51 +1,115 @@
-"""What kind of measurement this is: questions that the solver asks of an operator."""
+"""What kind of measurement this is: the questions that `Problem` answers, asked of an operator."""
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+from typing import Literal, TypeGuard
+
 import torch
-from deepinv.physics import (
-    Inpainting,
-    LinearPhysics,
-    Physics,
-    PoissonNoise,
-)
+from deepinv.physics import Denoising, GaussianNoise, Inpainting, LinearPhysics, Physics
 from deepinv.physics.noise import ZeroNoise
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from interlayer.problem import GaussianMatrix
-from interlayer.problem.fidelity import fidelity_for, measurement_loss
-from interlayer.problem.holdout import Split
+from interlayer.problem.circulant import PartialCirculant
+from interlayer.problem.gaussian import GaussianMatrix
+from interlayer.problem.noise_level import estimate_noise
+from interlayer.problem.nonlinear import Magnitudes
+from interlayer.problem.resampling import BicubicDownsampling, BlockAverage
 
 
-def can_refine(physics: Physics) -> bool:
-    """Whether least squares in the image suits the measurements: linear, with unbiased noise."""
-    unbiased = fidelity_for(physics) is measurement_loss or isinstance(
-        physics.noise_model, PoissonNoise
-    )
-    return unbiased and isinstance(physics, LinearPhysics)
+@dataclass(frozen=True)
+class Noise:
+    """How noisy measurements are.
+
+    Attributes:
+        source: "none" where they are exact, "known" where the operator says how noisy they are,
+            "estimated" where a picture shows it, "unknown" otherwise.
+        sigma: standard deviation in units of the measurements, ``None`` where it is unknown.
+    """
+
+    source: Literal["none", "known", "estimated", "unknown"]
+    sigma: float | None
 
 
-def _slow(physics: Physics) -> bool:
+def noise_of(physics: Physics, y: Tensor) -> Noise:
+    """The noise of measurements: the operator's own if Gaussian, else estimated from a picture.
+
+    Args:
+        physics: the forward operator with its noise model.
+        y: measurements; the mean level counts where images of a batch have their own.
+
+    >>> from interlayer.problem.tasks import make_physics
+    >>> physics = make_physics("circulant:0.5+denoise:0.25", (3, 8, 8))
+    >>> noise_of(physics, physics(torch.rand(1, 3, 8, 8)))
+    Noise(source='known', sigma=0.25)
+    """
+    model = physics.noise_model
+    if isinstance(model, GaussianNoise):
+        return Noise("known", model.get_buffer("sigma").mean().item())
+    if is_exact(physics):
+        return Noise("none", 0.0)
+    if y.ndim != 4 or known_pixels(physics) is not None:
+        return Noise("unknown", None)
+    return Noise("estimated", estimate_noise(y).mean().item())
+
+
+def is_exact(physics: Physics) -> bool:
+    """Whether the measurements are free of noise."""
+    return physics.noise_model is None or isinstance(physics.noise_model, ZeroNoise)
+
+
+def is_slow(physics: Physics) -> bool:
     """Whether every product with the operator takes seconds."""
     return any(isinstance(module, GaussianMatrix) for module in physics.modules())
 
 
-def _noiseless(physics: Physics) -> bool:
-    return isinstance(physics.noise_model, ZeroNoise)
+def is_random_projection(physics: Physics) -> TypeGuard[PartialCirculant | GaussianMatrix]:
+    """Whether each measurement mixes all pixels at random, with either sign."""
+    return isinstance(physics, PartialCirculant | GaussianMatrix)
 
 
-def _judged_pixels(physics: Physics, split: Split) -> Tensor | None:
-    """Where pixels are as near to known ones as some held-out pixel is (B, 1, H, W).
+def is_small_picture(physics: Physics) -> bool:
+    """Whether the measurements are the image at a fraction of its size."""
+    return isinstance(physics, BicubicDownsampling | BlockAverage)
 
-    ``None`` where every pixel is, or the measurements are no pixels.
+
+def is_whole_picture(physics: Physics) -> bool:
+    """Whether the measurements are the image itself, up to noise."""
+    return isinstance(physics, Denoising)
+
+
+def known_pixels(physics: Physics) -> Tensor | None:
+    """The mask of an operator that measures some of the image's own pixels, else ``None``.
+
+    >>> from interlayer.problem.tasks import make_physics
+    >>> known_pixels(make_physics("half:left", (3, 2, 2)))[0, 0]
+    tensor([[False,  True],
+            [False,  True]])
     """
-    if not isinstance(physics, Inpainting):
+    return physics.get_buffer("mask") > 0 if isinstance(physics, Inpainting) else None
+
+
+def picture_size(physics: Physics, size: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The size (C, H, W) of the picture that an operator measures; ``None`` if it is none."""
+    if is_random_projection(physics) or isinstance(physics, Magnitudes):
         return None
-    fitted = (split.fit > 0).cpu().numpy()
-    distance = np.stack([np.asarray(distance_transform_edt(~row[0]))[None] for row in fitted])
-    held = split.held.cpu().numpy() > 0
-    farthest = np.where(held, distance, 0).max((1, 2, 3), keepdims=True)
-    judged = torch.from_numpy(distance <= farthest).to(split.fit.device)
-    return None if judged.all() else judged
+    with torch.no_grad():
+        measured = tuple(physics.A(torch.zeros(1, *size)).shape[1:])
+    return measured if len(measured) == 3 else None
+
+
+@torch.no_grad()
+def leaves_colours_open(physics: LinearPhysics, y: Tensor) -> bool:
+    """Whether no measurement tells some colours apart, as those of flat pictures show.
+
+    >>> from interlayer.problem.tasks import make_physics
+    >>> grey, small = (make_physics(task, (3, 8, 8)) for task in ("colorize", "superres:2"))
+    >>> x = torch.rand(1, 3, 8, 8)
+    >>> leaves_colours_open(grey, grey(x)), leaves_colours_open(small, small(x))
+    (True, False)
+    """
+    like = physics.A_adjoint(y)
+    colours = torch.eye(like.shape[1]).to(like)[..., None, None]
+    seen = torch.stack([physics.A(colour.expand_as(like)) for colour in colours])
+    values = torch.linalg.svdvals(seen.flatten(1))
+    return bool(values[-1] <= 1e-3 * values[0])

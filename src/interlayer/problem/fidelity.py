@@ -1,24 +1,32 @@
-r"""Losses as pure functions; each returns one value per image.
+r"""Measurement errors as pure functions of one signature; each returns one value per image.
 
-Data-fidelity losses share the signature ``(predicted, y, weight) -> (B,)``: ``predicted = A(x)``
-and measurements ``y`` of one shape (B, ...), and weights of at least 0 that broadcast to it; 0
-leaves an entry out. Each is the weighted mean ``Σ w ℓ(A(x), y) / Σ w`` of a loss ``ℓ`` per entry,
-NaN for an image whose weights are all zero.
+A `Fidelity` is ``(predicted, y, weight, x) -> (B,)``: ``predicted = A(x)`` and measurements ``y``
+of one shape (B, ...), weights of at least 0 that broadcast to it (0 leaves an entry out), and the
+image ``x`` itself for those that look at it. Those below do not: each is the weighted mean
+``Σ w ℓ(A(x), y) / Σ w`` of a loss ``ℓ`` per entry, NaN for an image whose weights are all zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from deepinv.physics import Physics, PoissonNoise, SaltPepperNoise
 from torch import Tensor
 
-from interlayer.problem import UniformQuantiser
+from interlayer.problem.quantiser import UniformQuantiser
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+class Fidelity(Protocol):
+    """A measurement error of your own; entries of weight 0 must not count."""
+
+    def __call__(self, predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor, /) -> Tensor:
+        """The error (B,) of an image x (B, C, H, W) that would measure ``predicted``."""
+        ...
+
+
 DARK_PHOTONS = 0.1
 
 
@@ -32,7 +40,9 @@ def weighted_mean(losses: Tensor, weight: Tensor) -> Tensor:
     return (losses * weight).flatten(1).sum(1) / (repeats * weight.flatten(1).sum(1))
 
 
-def measurement_loss(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+def measurement_loss(
+    predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor | None = None
+) -> Tensor:
     """Weighted mean squared error of measurements, ``Σ w |A(x) - y|² / Σ w``, shape (B,).
 
     NaN for an image whose weights are all zero.
@@ -41,6 +51,7 @@ def measurement_loss(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         predicted: ``A(x)`` (B, ...), real or complex.
         y: measurements, same shape.
         weight: weights (B, ...) at least 0, broadcastable to ``y``; 0 leaves an entry out.
+        x: the image, which does not matter here.
 
     >>> measurement_loss(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]), torch.ones(1, 1))
     tensor([12.5000])
@@ -49,7 +60,7 @@ def measurement_loss(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     return weighted_mean((error.abs() if error.is_complex() else error).square(), weight)
 
 
-def l1_loss(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+def l1_loss(predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor | None = None) -> Tensor:
     """Weighted mean absolute error ``|A(x) - y|``: for measurements of which a few are wrong.
 
     >>> l1_loss(torch.zeros(1, 2), torch.tensor([[3.0, -4.0]]), torch.ones(1, 1))
@@ -58,7 +69,14 @@ def l1_loss(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     return weighted_mean((predicted - y).abs(), weight)
 
 
-def huber_loss(predicted: Tensor, y: Tensor, weight: Tensor, *, delta: float = 0.1) -> Tensor:
+def huber_loss(
+    predicted: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    x: Tensor | None = None,
+    *,
+    delta: float = 0.1,
+) -> Tensor:
     r"""Squared error that goes on linearly from ``delta``, so that outliers pull no harder.
 
     ``ℓ = r²`` for ``r = |A(x) - y| <= δ``, else ``δ (2 r - δ)``: the squared error as δ grows.
@@ -67,6 +85,7 @@ def huber_loss(predicted: Tensor, y: Tensor, weight: Tensor, *, delta: float = 0
         predicted: ``A(x)`` (B, ...), real or complex.
         y: measurements, same shape.
         weight: weights, broadcastable to ``y``.
+        x: the image, which does not matter here.
         delta: above 0, in units of ``y``.
 
     Reference: Huber, Robust Estimation of a Location Parameter, 1964.
@@ -80,7 +99,12 @@ def huber_loss(predicted: Tensor, y: Tensor, weight: Tensor, *, delta: float = 0
 
 
 def poisson_loss(
-    predicted: Tensor, y: Tensor, weight: Tensor, *, gain: float | Tensor = 1.0
+    predicted: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    x: Tensor | None = None,
+    *,
+    gain: float | Tensor = 1.0,
 ) -> Tensor:
     r"""Kullback-Leibler divergence of Poisson measurements ``y = γ Poisson(A(x) / γ)``.
 
@@ -93,6 +117,7 @@ def poisson_loss(
         predicted: ``A(x)`` (B, ...); negative values are allowed.
         y: measurements at least 0 in the units of ``A(x)``; negative ones count as 0.
         weight: weights, broadcastable to ``y``.
+        x: the image, which does not matter here.
         gain: γ above 0, a number or a tensor that broadcasts to ``y``.
 
     Reference: Csiszár, Why least squares and maximum entropy?, Annals of Statistics 19 (1991).
@@ -111,7 +136,13 @@ def poisson_loss(
 
 
 def bernoulli_loss(
-    predicted: Tensor, y: Tensor, weight: Tensor, *, p: float | Tensor, s: float = 0.02
+    predicted: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    x: Tensor | None = None,
+    *,
+    p: float | Tensor,
+    s: float = 0.02,
 ) -> Tensor:
     r"""Squared error of measurements, of which some are dead: 0 with probability ``p``.
 
@@ -125,6 +156,7 @@ def bernoulli_loss(
         predicted: ``A(x)`` (B, ...), real.
         y: measurements, same shape; dead ones are exactly 0.
         weight: weights, broadcastable to ``y``.
+        x: the image, which does not matter here.
         p: in [0, 1], a number or a tensor that broadcasts to ``y``.
         s: how dark a pixel must be to be black rather than dead, in units of ``y``.
 
@@ -141,7 +173,12 @@ def bernoulli_loss(
 
 
 def dead_zone_loss(
-    predicted: Tensor, y: Tensor, weight: Tensor, *, cell: Callable[[Tensor], tuple[Tensor, Tensor]]
+    predicted: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    x: Tensor | None = None,
+    *,
+    cell: Callable[[Tensor], tuple[Tensor, Tensor]],
 ) -> Tensor:
     r"""Squared distance to the cell that a quantiser rounded from: 0 inside.
 
@@ -152,6 +189,7 @@ def dead_zone_loss(
         predicted: ``A(x)`` (B, ...), real.
         y: quantised measurements, same shape.
         weight: weights, broadcastable to ``y``.
+        x: the image, which does not matter here.
         cell: the bounds of the quantiser's cells, which may be infinite.
 
     Reference: Jacques, Hammond, Fadili, Dequantizing Compressed Sensing, arXiv 0902.2367.
@@ -167,40 +205,14 @@ def dead_zone_loss(
     return weighted_mean(outside.square(), weight)
 
 
-def multiscale(loss: Loss, scales: Sequence[int] = (1, 4, 16)) -> Loss:
-    r"""The mean of ``loss`` over the measured picture at several sizes.
-
-    Where entries are left out, a pixel of the smaller picture is the weighted mean
-    ``Σ w v / Σ w`` of those that are known, and weighs ``Σ w``.
-
-    Args:
-        loss: of differences, e.g. `measurement_loss`; for measurements (B, C, H, W).
-        scales: factors at least 1 by which height and width shrink; the last row and column of
-            pixels may cover less.
-
-    >>> y = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).reshape(1, 1, 2, 2)
-    >>> multiscale(measurement_loss, (1, 2))(1 - y, y, torch.ones_like(y))  # (1 + 0) / 2
-    tensor([0.5000])
-    """
-
-    def pool(v: Tensor, scale: int) -> Tensor:
-        return F.avg_pool2d(v, scale, ceil_mode=True, divisor_override=1)
-
-    def at(scale: int, predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        if scale == 1:
-            return loss(predicted, y, weight)
-        weight = weight.expand(len(y), weight.shape[1], *y.shape[2:])
-        known = pool(weight, scale)
-        share = 1 / known.where(known > 0, torch.inf)
-        return loss(pool(predicted * weight, scale) * share, pool(y * weight, scale) * share, known)
-
-    def over_scales(predicted: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        return torch.stack([at(scale, predicted, y, weight) for scale in scales]).mean(0)
-
-    return over_scales
-
-
-def one_bit_loss(predicted: Tensor, y: Tensor, weight: Tensor, *, centre: float = 0.0) -> Tensor:
+def one_bit_loss(
+    predicted: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    x: Tensor | None = None,
+    *,
+    centre: float = 0.0,
+) -> Tensor:
     r"""Squared error to ``c + π/2 (y - c)`` for measurements of which one bit is left.
 
     Being on the right side of c costs nothing in `dead_zone_loss`, however near: the image fades
@@ -211,6 +223,7 @@ def one_bit_loss(predicted: Tensor, y: Tensor, weight: Tensor, *, centre: float 
         predicted: ``A(x)`` (B, ...).
         y: the two values, same shape.
         weight: as in `measurement_loss`.
+        x: the image, which does not matter here.
         centre: c, between the two values.
 
     Reference: Plan and Vershynin, The generalized Lasso with non-linear observations,
@@ -222,8 +235,8 @@ def one_bit_loss(predicted: Tensor, y: Tensor, weight: Tensor, *, centre: float 
     return measurement_loss(predicted, centre + torch.pi / 2 * (y - centre), weight)
 
 
-def fidelity_for(physics: Physics) -> Loss:
-    """The data-fidelity loss that suits how the operator's measurements are made.
+def fidelity_for(physics: Physics) -> Fidelity:
+    """The measurement error that suits how the operator's measurements are made.
 
     A sensor that quantises (it has a method ``cell(y) -> (low, high)``) gets `dead_zone_loss`, or
     `one_bit_loss` where it leaves the sign alone; deepinv's Poisson noise `poisson_loss`, noise
@@ -250,16 +263,17 @@ def fidelity_for(physics: Physics) -> Loss:
 
 
 def _poisson_noise_loss(
-    noise: PoissonNoise, predicted: Tensor, y: Tensor, weight: Tensor
+    noise: PoissonNoise, predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor | None = None
 ) -> Tensor:
     gain = noise.get_buffer("gain").to(y).reshape(-1, *[1] * (y.ndim - 1))
     counts = not noise.get_buffer("normalize")
     return poisson_loss(predicted, gain * y if counts else y, weight, gain=gain)
 
 
-LOSSES: dict[str, Callable[[Physics], Loss]] = {
-    "auto": fidelity_for,
-    "mse": lambda _: measurement_loss,
-    "l1": lambda _: l1_loss,
-    "huber": lambda _: huber_loss,
+LOSSES: Mapping[str, Fidelity | None] = {
+    "auto": None,
+    "mse": measurement_loss,
+    "l1": l1_loss,
+    "huber": huber_loss,
 }
+"""Measurement errors by name; ``None`` stands for the one that suits the noise."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from deepinv.physics import Physics
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """Weights over the measurements: ``fit`` is what a method sees, ``held`` what judges it.
 
@@ -20,6 +22,28 @@ class Split:
 
     fit: Tensor
     held: Tensor
+
+    @property
+    def everything(self) -> Tensor:
+        """Weights of all entries that an image can change."""
+        return self.fit + self.held
+
+    @property
+    def judges(self) -> bool:
+        """Whether anything is held out."""
+        return bool(self.held.any())
+
+    def judged_pixels(self) -> Tensor | None:
+        """Where pixels are as near to fitted ones as some held-out pixel is (B, 1, H, W).
+
+        For measurements that are pixels of the image; ``None`` where every pixel is.
+        """
+        fitted = (self.fit > 0).cpu().numpy()
+        distance = np.stack([np.asarray(distance_transform_edt(~row[0]))[None] for row in fitted])
+        held = self.held.cpu().numpy() > 0
+        farthest = np.where(held, distance, 0).max((1, 2, 3), keepdims=True)
+        judged = torch.from_numpy(distance <= farthest).to(self.fit.device)
+        return None if judged.all() else judged
 
 
 @torch.no_grad()

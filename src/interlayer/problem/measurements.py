@@ -1,59 +1,56 @@
-"""Measurements of an image as a file of plain data, with what makes their operator again."""
+"""Measuring an image as a task says, and measurements as files of plain data."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from deepinv.physics import Physics
 from torch import Tensor
 
 from interlayer.errors import InputError
 from interlayer.media.files import replacing
-from interlayer.problem.tasks import make_physics, masks_of, runs_code
+from interlayer.problem.problem import Problem
+from interlayer.problem.tasks import Task, make_physics, masks_of, runs_code
 
 
-@dataclass(frozen=True)
-class Measurements:
-    """Measurements of one image with what is needed to build their operator again.
+def measure(x: Tensor, task: str, seed: int) -> Problem:
+    """Measure images (B, 3, H, W) as a task says; the same seed measures the same.
 
-    Attributes:
-        y: (1, ...) measurements.
-        task: the task's name and level.
-        seed: that the operator was made with.
-        img_size: (3, H, W) of the image.
-        masks: the mask pictures of its ``mask:FILE`` parts by the names of their files.
+    Raises:
+        InputError: as `make_physics`.
+
+    >>> measure(torch.rand(1, 3, 16, 16), "superres:4+denoise:0.1", seed=0)
+    Problem(superres:4+denoise:0.1, y=(1, 3, 4, 4), noise known)
     """
-
-    y: Tensor
-    task: str
-    seed: int
-    img_size: tuple[int, ...]
-    masks: Mapping[str, Tensor] = field(default_factory=dict)
-
-    def physics(self) -> Physics:
-        """The operator that made them."""
-        return make_physics(self.task, self.img_size, self.seed, masks=self.masks)
-
-    def save(self, path: Path) -> None:
-        """Write tensors and plain values only, for ``torch.load(path, weights_only=True)``."""
-        with replacing(path) as temporary:
-            plain = {"img_size": list(self.img_size), "masks": dict(self.masks)}
-            torch.save(vars(self) | plain, temporary)
-
-
-def measure(x: Tensor, task: str, seed: int) -> tuple[Measurements, Physics]:
-    """Measure an image (1, 3, H, W) as a task says; the same seed measures the same."""
     img_size = tuple(x.shape[1:])
     physics = make_physics(task, img_size, seed)
-    return Measurements(physics(x), task, seed, img_size, masks_of(physics)), physics
+    return Problem(physics, physics(x), task=Task(task, img_size, seed, masks_of(physics)))
 
 
-def load_measurements(path: Path) -> Measurements:
-    """Read what `Measurements.save` wrote; only tensors and plain values are ever unpacked.
+def save_problem(problem: Problem, path: Path) -> None:
+    """Write the measurements of a task, tensors and plain values only, for `load_problem`.
+
+    Raises:
+        ValueError: if the problem was not made from a task, so that no file could make its operator
+            again.
+    """
+    task = problem.task
+    if task is None:
+        raise ValueError("only the measurements of a task can be saved")
+    plain = {
+        "y": problem.y,
+        "task": task.text,
+        "seed": task.seed,
+        "img_size": list(task.img_size),
+        "masks": dict(task.masks),
+    }
+    with replacing(path) as temporary:
+        torch.save(plain, temporary)
+
+
+def load_problem(path: Path) -> Problem:
+    """Read what `save_problem` wrote; only tensors and plain values are ever unpacked.
 
     Raises:
         InputError: if the file is missing, is not such a file, its values do not fit together, or
@@ -63,10 +60,10 @@ def load_measurements(path: Path) -> Measurements:
         raise InputError(f"{path} does not exist; give a measurements.pt that recover has written")
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        y, task, masks = stored["y"], str(stored["task"]), dict(stored["masks"])
+        y, masks = stored["y"], dict(stored["masks"])
         if not all(isinstance(tensor, Tensor) for tensor in (y, *masks.values())):
             raise TypeError("measurements and masks are tensors")
-        made = Measurements(y, task, int(stored["seed"]), tuple(stored["img_size"]), masks)
+        task = Task(str(stored["task"]), tuple(stored["img_size"]), int(stored["seed"]), masks)
     except (
         RuntimeError,
         pickle.UnpicklingError,
@@ -79,9 +76,9 @@ def load_measurements(path: Path) -> Measurements:
         raise InputError(
             f"{path} is not a measurements file; give a measurements.pt that recover has written"
         ) from None
-    if runs_code(task):
+    if runs_code(task.text):
         raise InputError(
             f"{path} names an operator in a Python file, which is not run for a file's sake; "
             "build the operator in Python and call solve"
         )
-    return made
+    return Problem(task.physics(), y, task=task)

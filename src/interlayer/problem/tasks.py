@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from deepinv.physics import Denoising, Physics
@@ -11,7 +12,8 @@ from deepinv.physics.noise import ZeroNoise
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.problem.catalogue import NOISES, OPERATORS, TASKS, Part, picture_size, quantiser
+from interlayer.problem.catalogue import NOISES, OPERATORS, TASKS, Part, quantiser
+from interlayer.problem.facts import picture_size
 from interlayer.problem.linear import chain
 from interlayer.problem.masks import inpainting
 
@@ -19,6 +21,27 @@ __all__ = ["TASKS", "inpainting", "make_physics", "masks_of", "runs_code", "spli
 
 _NAMES = {form.partition(":")[0] for form in TASKS}
 _CODE = re.compile(r".+\.py:\w+", re.DOTALL)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A task by its name, with all that makes its operator again.
+
+    Attributes:
+        text: names and levels, as `make_physics` takes them.
+        img_size: (3, H, W) of the image.
+        seed: seed of everything random in the operator.
+        masks: mask pictures of its ``mask:FILE`` parts by the names of their files.
+    """
+
+    text: str
+    img_size: tuple[int, ...]
+    seed: int = 0
+    masks: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def physics(self) -> Physics:
+        """The operator, made again."""
+        return make_physics(self.text, self.img_size, self.seed, masks=self.masks)
 
 
 def make_physics(

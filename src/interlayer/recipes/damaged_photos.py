@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from deepinv.physics import Decolorize, Inpainting, Physics
+from deepinv.physics import Decolorize, Physics
 
 from interlayer.errors import InputError
 from interlayer.media.images import read_image
-from interlayer.methods.classical import estimate_noise
-from interlayer.problem.measurements import Measurements
-from interlayer.problem.tasks import make_physics, masks_of, split_task
+from interlayer.problem.facts import known_pixels
+from interlayer.problem.noise_level import estimate_noise
+from interlayer.problem.problem import Problem
+from interlayer.problem.tasks import Task, make_physics, masks_of, split_task
 
 UNKNOWN, WHOLE = "denoise", "inpaint:1"
 LEAST_NOISE = 1e-3
@@ -24,20 +25,20 @@ def read_measured(
     img_size: tuple[int, ...],
     seed: int = 0,
     note: Callable[[str], None] | None = None,
-) -> Measurements:
-    """A photo taken as the measurements of a task, of which no truth is known.
+) -> Problem:
+    """Take a photo as the measurements of a task, of which no truth is known.
 
     The picture that the task measures has its own size, 64x64 for ``superres:16`` of 1024x1024; a
     photo of another one is cropped and resized to it. What a mask leaves out is blackened, and for
     ``colorize`` the brightness is taken. ``denoise`` without a level stands for Gaussian noise
-    whose level is estimated, see `interlayer.methods.classical.estimate_noise`.
+    whose level is estimated, see `estimate_noise`.
 
     Args:
-        path: of the photo.
+        path: the photo.
         task: how the photo came about, see `make_physics`.
         img_size: (3, H, W) of the image to recover.
-        seed: of the operator.
-        note: called with one sentence about what was changed or estimated.
+        seed: seed of the operator.
+        note: function that is called with one sentence about what was changed or estimated.
 
     Raises:
         InputError: if the photo cannot be read, the task measures no picture, or the noise of an
@@ -50,10 +51,11 @@ def read_measured(
     y = read_image(path, side, note)
     if channels == 1:
         y = Decolorize(img_size=(3, side, side)).A(y)
-    if isinstance(physics, Inpainting):
+    pixels = known_pixels(physics) is not None
+    if pixels:
         y = physics.A(y)
     if UNKNOWN in parts:
-        if exact and isinstance(physics, Inpainting):
+        if exact and pixels:
             raise InputError(
                 f"the noise of {task!r} cannot be estimated where pixels are missing; "
                 "give its standard deviation, as in denoise:0.1"
@@ -62,7 +64,8 @@ def read_measured(
         task = "+".join(level if part == UNKNOWN else part for part in parts)
         if note is not None:
             note(f"{path.name}: the noise is estimated, {level}")
-    return Measurements(y, task, seed, img_size, masks_of(physics))
+    made = Task(task, img_size, seed, masks_of(physics))
+    return Problem(physics if exact == task else made.physics(), y, task=made)
 
 
 def _measured_size(physics: Physics, task: str, img_size: tuple[int, ...]) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from interlayer.media.files import replacing, write_text
 from interlayer.media.images import write_image
 from interlayer.methods.stages import Method
 from interlayer.problem.measurements import measure
-from interlayer.solver.records import Solution, State
+from interlayer.solver.records import GeneratorPoint, Settings, State
 from interlayer.solver.solving import iterate
 
 Watch = Callable[[int, State], None]
@@ -26,14 +26,14 @@ SETTINGS, LAST = "sequence.json", "last-{:06d}.safetensors"
 
 @dataclass(frozen=True)
 class Film:
-    """How a sequence is recovered.
+    """Settings of a sequence's recovery.
 
     Attributes:
         task: how every frame is measured; the operator is the same for all.
-        method: of the first frame.
-        frame_steps: of every later one, all at the method's last layer and within its ball around
-            the input that the frame before reached.
-        seed: of everything random.
+        method: method of the first frame.
+        frame_steps: number of steps of every later one, all at the method's last layer and within
+            its ball around the input that the frame before reached.
+        seed: seed of everything random.
         holdout: fraction of the measurements that judge.
     """
 
@@ -58,39 +58,33 @@ def recover_sequence(
     A run that was interrupted goes on where it stopped: pictures that are there are not made again.
 
     Args:
-        frames: of the generator's size.
+        frames: pictures of the generator's size.
         film: how they are measured and recovered.
         generator: the prior.
-        folder: for ``measured`` and ``recovered`` pictures, and what the next frame starts from.
-        watch: called with the frame's number and every `State`.
+        folder: place for ``recovered`` pictures and what the next frame starts from.
+        watch: function that is called with the frame's number and every `State`.
 
     Raises:
         InputError: if the folder holds a sequence of other settings.
     """
     _claim(folder, film, generator)
-    solution: Solution | None = None
+    point: GeneratorPoint | None = None
     for number, x in enumerate(frames):
         picture = folder / "recovered" / f"{number:06d}.png"
         if picture.exists():
             yield picture
             continue
-        made, physics = measure(x, film.task, film.seed)
-        start = solution or (_read_last(folder, number - 1, film) if number else None)
-        steps = iterate(
-            physics,
-            made.y,
-            generator,
-            film.following if start else film.method,
-            seed=film.seed,
-            holdout=film.holdout,
-            start=start,
-        )
-        state = None
-        for state in steps:
+        start = point or (_read_last(folder, number - 1, film) if number else None)
+        problem = measure(x, film.task, film.seed)
+        method = film.following if start else film.method
+        state, settings = None, Settings(film.seed, film.holdout, start)
+        for state in iterate(problem, generator, method, settings):
             watch(number, state)
         assert state is not None
         solution = state.solution()
-        _write_last(folder, number, solution)
+        assert solution.point is not None
+        point = solution.point
+        _write_last(folder, number, point)
         write_image(picture, solution.x_hat)
         (folder / LAST.format(number - 1)).unlink(missing_ok=True)
         yield picture
@@ -100,7 +94,7 @@ def _claim(folder: Path, film: Film, generator: Generator) -> None:
     """Note the settings in the folder, or compare with those noted there."""
     settings = {
         "task": film.task,
-        "method": repr(film.method),
+        "method": film.method.fingerprint,
         "frame_steps": film.frame_steps,
         "seed": film.seed,
         "holdout": film.holdout,
@@ -114,19 +108,19 @@ def _claim(folder: Path, film: Film, generator: Generator) -> None:
         raise InputError(f"{folder} holds a sequence of other settings; choose another folder")
 
 
-def _write_last(folder: Path, number: int, solution: Solution) -> None:
+def _write_last(folder: Path, number: int, point: GeneratorPoint) -> None:
     """Keep what the next frame starts from."""
-    tensors = {"x_hat": solution.x_hat, "z": solution.z, "h": solution.h, "rgb": solution.rgb}
+    tensors = {"z": point.z, "h": point.h, "rgb": point.rgb}
     held = {name: value.contiguous() for name, value in tensors.items() if value is not None}
     with replacing(folder / LAST.format(number)) as partial:
         save_file(held, partial)
 
 
-def _read_last(folder: Path, number: int, film: Film) -> Solution | None:
-    """The solution of a frame, if it is still there; else the next one starts afresh."""
+def _read_last(folder: Path, number: int, film: Film) -> GeneratorPoint | None:
+    """Where a frame ended, if that is still there; else the next one starts afresh."""
     try:
         held = load_file(folder / LAST.format(number))
     except (SafetensorError, OSError):
         return None
     layer = film.method.stages[-1].layer
-    return Solution.at(held["x_hat"], held["z"], held.get("h"), held.get("rgb"), layer)
+    return GeneratorPoint(held["z"], held.get("h"), held.get("rgb"), layer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from deepinv.physics import Physics
@@ -13,17 +13,18 @@ from torchvision.transforms.functional import gaussian_blur
 
 from interlayer.errors import InputError
 from interlayer.generators import Generator
-from interlayer.methods.stages import Method, Stage
+from interlayer.methods.stages import Latent, Layer, Method, Stage
 from interlayer.networks.classifiers import Classifier, resize
 from interlayer.networks.perceptual import load_perceptual
-from interlayer.solver.adam import BatchAdam
-from interlayer.solver.records import Solution, State
-from interlayer.solver.schedules import cosine_ramp
+from interlayer.problem.problem import Problem
+from interlayer.solver.adam import BatchAdam, cosine_ramp
+from interlayer.solver.records import DEFAULT, GeneratorPoint, Settings, State
 from interlayer.solver.solving import iterate
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 BLUR_KERNEL = 5
 SMOOTHING = 0.8
+TRUNCATION = 0.7  # of the samples to start from
 
 
 @dataclass(frozen=True)
@@ -121,41 +122,52 @@ class ClassifierPhysics(Physics):
         return logits.log_softmax(-1).unflatten(0, views.shape[:2])
 
 
-class ClassFidelity:
-    """Cross-entropy of the wanted class, plus ``weight`` times the distance to an image.
+def mean_squared_error(x: Tensor, near: Tensor) -> Tensor:
+    """``mean |x - near|²`` (B,)."""
+    return (x - near).square().flatten(1).mean(1)
 
-    A `Fidelity` of `solve`. Views differ between steps, so the value is a running mean over steps,
-    by which the best of them can be told; the gradient is that of the step alone.
 
-    Args:
-        near: image (B, 3, H, W) in [0, 1] to stay close to, or ``None``.
-        weight: of the distance, in nats per unit of it.
-        distance: between images, (B,); mean squared error by default.
+@dataclass(frozen=True)
+class Near:
+    """An image to stay close to.
+
+    Attributes:
+        x: image (1 or B, 3, H, W) in [0, 1].
+        weight: weight of the distance, in nats per unit of it.
+        distance: a distance between images, (B,), e.g. `perceptual_distance()`.
     """
 
-    def __init__(
-        self, near: Tensor | None = None, weight: float = 1.0, distance: Distance | None = None
-    ) -> None:
-        self.near, self.weight, self.distance = near, weight, distance or mean_squared_error
+    x: Tensor
+    weight: float = 1.0
+    distance: Distance = mean_squared_error
+
+
+class ClassFidelity:
+    """Cross-entropy of the wanted class, plus the weighted distance to an image.
+
+    A `Fidelity`. Views differ between steps, so the value is a running mean over steps, by which
+    the best of them can be told; the gradient is that of the step alone.
+
+    Args:
+        near: an image to stay close to, or ``None``.
+    """
+
+    def __init__(self, near: Near | None = None) -> None:
+        self.near = near
         self._running: Tensor | None = None
 
-    def __call__(self, predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+    def __call__(self, predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor, /) -> Tensor:
         """The loss (B,) in nats; NaN where all weights are 0."""
         if not weight.any():
             return predicted.new_full((len(predicted),), torch.nan)
         loss = -(weight * y * predicted).sum(1)
         if self.near is not None:
-            loss = loss + self.weight * self.distance(x, self.near)
+            loss = loss + self.near.weight * self.near.distance(x, self.near.x)
         now = loss.detach()
         before = now if self._running is None else self._running
         mean = SMOOTHING * before + (1 - SMOOTHING) * now
         self._running = torch.where(now.isfinite(), mean, before)
         return loss - now + self._running
-
-
-def mean_squared_error(x: Tensor, near: Tensor) -> Tensor:
-    """``mean |x - near|²`` (B,)."""
-    return (x - near).square().flatten(1).mean(1)
 
 
 def perceptual_distance(size: int = 256) -> Distance:
@@ -166,19 +178,6 @@ def perceptual_distance(size: int = 256) -> Distance:
     """
     network = load_perceptual()
     return lambda x, near: network.to(x.device)(resize(x, size), resize(near, size))
-
-
-def drawn(generator: Generator, seeds: Sequence[int], truncation: float = 0.7) -> Solution:
-    """The generator's own samples as a `Solution`, to start from; see `Generator.sample`.
-
-    >>> from interlayer import ToyGenerator
-    >>> drawn(ToyGenerator(), [1, 2]).x_hat.shape
-    torch.Size([2, 3, 16, 16])
-    """
-    z = generator.sample(seeds, truncation)
-    with torch.no_grad():
-        x = generator(z)
-    return Solution.at(x, z, seeds=seeds)
 
 
 def towards_class(
@@ -195,22 +194,19 @@ def towards_class(
     """
     first, *later = layers
     share = round(600 / max(1, len(later)))
-    stages = [Stage(first, 400, lr), *(Stage(p, share, layer_lr, radius) for p in later)]
+    expansion = [Stage(Layer(p, radius), share, layer_lr) for p in later]
+    stages = [Stage(Layer(first) if first else Latent(), 400, lr), *expansion]
     return Method("imagine", tuple(stages)).scaled(steps)
 
 
 def imagine(
     generator: Generator,
-    classifier: Classifier,
+    physics: ClassifierPhysics,
     target: str | int,
     *,
     method: Method | None = None,
-    near: Tensor | None = None,
-    weight: float = 1.0,
-    distance: Distance | None = None,
-    start: Solution | None = None,
-    views: Views = Views(),
-    seed: int | Sequence[int] = 0,
+    near: Near | None = None,
+    settings: Settings = DEFAULT,
 ) -> Iterator[State]:
     r"""Draw images of a class with a generator that may never have seen it, step by step.
 
@@ -221,65 +217,59 @@ def imagine(
 
     Args:
         generator: the prior.
-        classifier: of images; the paper uses a robust one, see `load_classifier`.
+        physics: a classifier of images, whose views vary; the paper uses a robust one, see
+            `load_classifier`.
         target: name or number of a class.
         method: `towards_class` by default.
-        near: image (1 or B, 3, H, W) in [0, 1] to stay close to.
-        weight: of that distance, in nats per unit of it.
-        distance: between images, e.g. `perceptual_distance()`; mean squared error by default.
-        start: begin at another solution, e.g. that of recovering ``near``, to morph it; by default
-            at the samples that the seeds draw.
-        views: how images are varied.
-        seed: one, or one per image to draw.
+        near: an image to stay close to.
+        settings: seeds, one per image to draw, and a place to start at, e.g. that of recovering the
+            image to stay near, to morph it; by default the samples that the seeds draw. Nothing is
+            held out.
 
     Raises:
-        InputError: if no class is called ``target``, or ``near`` is not of the generator's size.
+        InputError: if no class is called ``target``, or the image to stay near is not of the
+            generator's size.
 
     Reference: Daras et al., ICML 2021, arXiv 2102.07364, figures 4 and 5.
 
-    >>> from interlayer import ToyGenerator
+    >>> from interlayer.generators import ToyGenerator
     >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 3))
-    >>> classifier = Classifier(network, size=16)
+    >>> physics = ClassifierPhysics(Classifier(network, size=16))
     >>> method = towards_class(steps=8, layers=(0, 2))
-    >>> [*_, last] = imagine(ToyGenerator(), classifier, 2, method=method)
+    >>> [*_, last] = imagine(ToyGenerator(), physics, 2, method=method)
     >>> last.solution().x_hat.shape
     torch.Size([1, 3, 16, 16])
     """
-    seeds = (seed,) if isinstance(seed, int) else tuple(seed)
+    seeds = settings.seeds(1 if isinstance(settings.seed, int) else len(settings.seed))
     size = (generator.channels, generator.resolution, generator.resolution)
-    if near is not None and near.shape[1:] != size:
+    if near is not None and near.x.shape[1:] != size:
         raise InputError(
-            f"the image to stay near is {tuple(near.shape)}, not (B, {size}); resize it"
+            f"the image to stay near is {tuple(near.x.shape)}, not (B, {size}); resize it"
         )
-    y = one_hot(classifier, target, len(seeds))
+    y = one_hot(physics.classifier, target, len(seeds))
+    start = settings.start or GeneratorPoint(generator.sample(seeds, TRUNCATION))
     return iterate(
-        ClassifierPhysics(classifier, views),
-        y,
+        Problem(physics, y, ClassFidelity(near)),
         generator,
         method or towards_class().within(generator.num_layers),
-        seed=seeds,
-        holdout=0,
-        fidelity=ClassFidelity(near, weight, distance),
-        start=start or drawn(generator, seeds),
+        replace(settings, seed=seeds, holdout=0, start=start),
     )
 
 
 def imagine_pixels(
-    classifier: Classifier,
+    physics: ClassifierPhysics,
     x: Tensor,
     target: str | int,
     *,
     steps: int = 72,
     lr: float = 0.02,
-    views: Views = Views(),
 ) -> Tensor:
-    """What the same loss, views and steps make of images without a generator, in [0, 1].
+    """Move pixels by the same loss, views and steps without a generator; images in [0, 1].
 
     The pixels of ``x`` (B, 3, H, W) move by Adam. A control: the probability rises as high while
     hardly anything is to be seen.
     """
-    physics, fidelity = ClassifierPhysics(classifier, views), ClassFidelity()
-    y = one_hot(classifier, target, len(x))
+    fidelity, y = ClassFidelity(), one_hot(physics.classifier, target, len(x))
     x = x.detach().clone().requires_grad_()
     adam = BatchAdam([x])
     for step in range(steps):

@@ -1,13 +1,15 @@
-"""Adam for a batch of independent problems: every image has its own step size and can step back."""
+"""Adam for a batch of independent problems, its step size over time, and Langevin noise."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+WARM_UP, RAMP_DOWN = 0.05, 0.25
 
 
 class BatchAdam:
@@ -70,7 +72,7 @@ class Langevin:
     """Gaussian noise for the variables of a batch; each image draws from its own seed.
 
     Args:
-        seeds: one per image.
+        seeds: one seed per image.
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
@@ -82,3 +84,16 @@ class Langevin:
         for variable in variables:
             for row, rng in zip(variable, self._draws, strict=True):
                 row.add_(torch.randn(row.shape, generator=rng).to(row), alpha=scale)
+
+
+def cosine_ramp(step: int, steps: int) -> float:
+    """Factor in (0, 1]: linear over the first 5 % of the steps, cosine down over the last 25 %.
+
+    The schedule of StyleGAN2's projector (arXiv 1912.04958, appendix D).
+
+    >>> [round(cosine_ramp(i, 20), 2) for i in (0, 10, 14, 17, 19)]
+    [0.5, 1.0, 1.0, 0.5, 0.02]
+    """
+    t = (step + 0.5) / steps
+    down = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - t) / RAMP_DOWN))
+    return min(1.0, t / WARM_UP) * down

@@ -29,5 +29,8 @@ class GeneratorReconstructor(Reconstructor):
 def as_reconstructor(
     generator: Generator, method: Method, *, seed: int = 0, holdout: float = 0.1
 ) -> Reconstructor:
-    """A method and its generator as a `deepinv.models.Reconstructor`, e.g. for `deepinv.test`."""
+    """Wrap a method and its generator as a `deepinv.models.Reconstructor`.
+
+    For `deepinv.test` and any other pipeline of deepinv.
+    """
     return GeneratorReconstructor(generator, method, seed, holdout)

@@ -1,189 +1,199 @@
-"""The last layer is the image: what the data say beyond what the generator can."""
+r"""The image stage: the last layer is the image, and what the data say beyond the generator.
+
+1. Every estimator that fits proposes candidates from the fitted measurements; held-out ones choose
+   its best.
+2. The convex combination of all of them, the generator's stages included, that best predicts the
+   held-out measurements (`stacking_weights`). Farther from known pixels than any that judges, as in
+   a hole, they say nothing: there it is the generator's estimate, joined smoothly to the rim.
+3. A sparse deviation from it, ``argmin_x ||A x - y||² / (2 ||A||²) + λ ||W (x - c)||_1``.
+4. With every setting and weight so chosen, the same from all measurements; where these are free of
+   noise, at last the orthogonal projection onto ``{x : A x = y}``, a set that holds the truth, so
+   that it cannot lead away from it.
+
+Where every product with the operator takes seconds, step 2 of the generator's estimates alone is
+taken; where nothing is held out, the projection alone. Where no measurement tells some colours
+apart, the held-out ones cannot compare other estimators' with the generator's: a grey estimate of a
+grey picture is perfect. There they are left out.
+
+Reference: Dhar, Grover, Ermon, Modeling Sparse Deviations, arXiv 1807.01442, for step 3.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
-from deepinv.physics import (
-    Denoising,
-    GaussianNoise,
-    Inpainting,
-    LinearPhysics,
-    Physics,
-)
 from torch import Tensor
 
-from interlayer.methods.classical import (
-    LAMBDAS,
-    Classical,
-    bicubic,
-    bm3d,
-    fill,
-    interpolation,
-    membrane,
+from interlayer.methods.classical.filling import membrane
+from interlayer.methods.classical.sparse import SparsePath
+from interlayer.methods.estimators import (
+    ITERATIONS,
+    LAST_ITERATIONS,
+    STEPS_PER_LAMBDA,
+    Candidate,
+    Drawn,
+    Estimator,
+    Evidence,
 )
-from interlayer.methods.classical.sparse import linear
-from interlayer.problem import BicubicDownsampling, BlockAverage
-from interlayer.problem.facts import _judged_pixels, _noiseless, _slow
 from interlayer.problem.fidelity import measurement_loss
 from interlayer.problem.holdout import Best, Split
-from interlayer.solver.path import _Path
+from interlayer.problem.problem import Problem
 from interlayer.solver.projections import project_onto_measurements
 from interlayer.solver.stacking import stacking_weights
 
-PRIORS = ("tv", "wavelet")
 DEVIATIONS = tuple(2.0**-k for k in range(1, 15, 2))
 
 
-def ticks(physics: Physics, y: Tensor, classical: bool) -> int:
-    """How many estimates `refine` yields."""
-    if _slow(physics):
-        return 1
-    classical = classical and fits_classical(physics, y)
-    return classical * len(_priors(physics, y)) * len(LAMBDAS) + len(DEVIATIONS) + 1
+@dataclass(frozen=True)
+class Tick:
+    """One step of the image stage.
 
-
-@torch.no_grad()
-def fits_classical(physics: Physics, y: Tensor) -> bool:
-    """Whether held-out measurements can compare classical estimates with a generator's.
-
-    Not in good time where a product with the operator takes seconds; nor where colours are left
-    open, as the measurements of flat pictures tell: a grey estimate of a grey picture is perfect.
-
-    >>> from interlayer.problem.tasks import make_physics
-    >>> grey, small = (make_physics(task, (3, 8, 8)) for task in ("colorize", "superres:2"))
-    >>> x = torch.rand(1, 3, 8, 8)
-    >>> fits_classical(grey, grey(x)), fits_classical(small, small(x))
-    (False, True)
+    Attributes:
+        label: what is going on.
+        x: the best image (B, 3, H, W) so far.
+        predicted: what the operator makes of it, (B, ...).
+        done: work done so far, in steps of a generator.
     """
-    if _slow(physics):
-        return False
-    like = linear(physics).A_adjoint(y)
-    colours = torch.eye(like.shape[1]).to(like)[..., None, None]
-    seen = torch.stack([physics.A(colour.expand_as(like)) for colour in colours])
-    values = torch.linalg.svdvals(seen.flatten(1))
-    return bool(values[-1] > 1e-3 * values[0])
+
+    label: str
+    x: Tensor
+    predicted: Tensor
+    done: float
 
 
-@torch.no_grad()
-def refine(
-    physics: LinearPhysics,
-    y: Tensor,
-    split: Split,
-    estimates: Sequence[Tensor],
-    classical: bool = True,
-) -> Iterator[tuple[str, Tensor]]:
-    r"""Go on from a generator's estimates in the image itself.
-
-    1. Classical estimates of the same measurements: an interpolation where there are pixels,
-       total variation, wavelets (see `methods.classical.path`); where Gaussian noise is all,
-       BM3D in their place, to which they add nothing; and where there are pixels the generator's
-       estimate plus the interpolation of what it misses there, as kriging with an external drift
-       does: the detail of the one with the smooth parts of the other.
-    2. The convex combination of all estimates that best predicts the held-out measurements
-       (`stacking_weights`). Farther from known pixels than any that judges, as in a hole, they
-       say nothing: there it is the generator's estimate, joined smoothly to what is around.
-    3. A sparse deviation from it, ``argmin_x ||A x - y||² / (2 ||A||²) + λ ||W (x - c)||_1``.
-    4. With every λ and weight so chosen, the same from all measurements; where these are free of
-       noise, at last the orthogonal projection onto ``{x : A x = y}``, a set that holds the
-       truth, so that it cannot lead away from it.
-
-    With a `GaussianMatrix`, whose products take seconds, step 2 alone is taken.
+class ImageStage:
+    """The stage that starts from a generator's estimates and moves the image itself.
 
     Args:
-        physics: a linear operator, see `can_refine`.
-        y: measurements (B, ...).
-        split: those that were fitted and those that judge; the latter must have judged the
-            estimates alone.
-        estimates: images (B, 3, H, W) of the generator, at least one.
-        classical: whether step 1 is taken, which it only is where it `fits_classical`.
-
-    Yields:
-        What is going on, and the best so far; the last one is the result.
-
-    Reference: Dhar, Grover, Ermon, Modeling Sparse Deviations, arXiv 1807.01442, for step 3.
+        problem: one that least squares suit, see `Problem.least_squares`.
+        split: the measurements that were fitted and those that judge; the latter must have judged
+            the generator's estimates alone.
+        estimators: those that may join.
     """
-    best, everything = Best(), split.fit + split.held
-    classical = classical and fits_classical(physics, y)
-    judged = _judged_pixels(physics, split)
 
-    def judge(x: Tensor) -> Tensor:
-        return measurement_loss(physics.A(x), y, split.held)
+    def __init__(
+        self, problem: Problem, split: Split, estimators: Sequence[Estimator] = ()
+    ) -> None:
+        self.problem, self.split = problem, split
+        compares = split.judges and not problem.slow and not problem.colours_open
+        self.estimators = [e for e in estimators if e.fits(problem)] if compares else []
 
-    def offer(x: Tensor) -> None:
-        if judged is None:  # a hole is the generator's
-            best.offer(judge(x), x=x)
+    @property
+    def work(self) -> float:
+        """The work of the whole stage, in steps of a generator."""
+        if self.problem.slow or not self.split.judges:
+            return STEPS_PER_LAMBDA
+        return sum(e.work for e in self.estimators) + STEPS_PER_LAMBDA * (len(DEVIATIONS) + 1)
 
-    if not split.held.any():
-        yield ("projection", _consistent(physics, y, estimates[-1]))
-        return
-    for x in estimates:
-        best.offer(judge(x), x=x)
-    found: list[tuple[Tensor, Callable[[], Tensor]]] = [(x, lambda x=x: x) for x in estimates]
-    picture, start, lambdas = _picture(physics, y) if classical else None, None, LAMBDAS
-    if picture is not None:
-        x = picture(physics, y, split.fit)
-        if _noiseless(physics):  # a clean picture is best kept, so λ rises from it
-            start, lambdas = x, LAMBDAS[::-1]
-        offer(x)
-        found.append((x, lambda: picture(physics, y, everything)))
-    if classical and isinstance(physics, Inpainting):
-        x = _corrected(physics, y, split.fit, estimates[-1])
-        offer(x)
-        found.append((x, lambda: _corrected(physics, y, everything, estimates[-1])))
-    for prior in _priors(physics, y) if classical else ():
-        regularised = _Path(physics, y, split, prior)
-        for x in regularised.tried(lambdas, judge, start):
-            offer(x)
-            yield (prior, best["x"])
-        found.append((regularised.best["x"], regularised.from_everything))
-    predicted = torch.stack([physics.A(x) for x, _ in found])
-    weights = stacking_weights(predicted, y, split.held)[..., None, None, None]
-    parts = (w * x for w, (x, _) in zip(weights, found, strict=True))
-    stacked = _continued(sum(parts, torch.zeros_like(estimates[0])), estimates[-1], judged)
-    if _slow(physics):
-        yield ("average", stacked)
-        return
-    deviation = _Path(physics, y, split, "wavelet", centre=stacked)
-    best.offer(judge(stacked), x=stacked)
-    for x in deviation.tried(DEVIATIONS, judge, stacked):
-        best.offer(judge(x), x=x)
-        yield ("deviation", best["x"])
-    parts = (w * again() for w, (_, again) in zip(weights, found, strict=True) if w.any())
-    everywhere = _continued(sum(parts, torch.zeros_like(estimates[0])), estimates[-1], judged)
-    yield ("all data", _consistent(physics, y, deviation.from_everything(everywhere)))
+    @torch.no_grad()
+    def run(self, drawn: Sequence[Tensor]) -> Iterator[Tick]:
+        """Go on from a generator's estimates (B, 3, H, W), of which there is at least one.
+
+        Yields:
+            What is going on, the best so far, and how much of `work` is done; the last is the
+            result.
+        """
+        if not self.split.judges:
+            yield self._tick("projection", self._consistent(drawn[-1]))
+            return
+        evidence = Evidence(self.problem, self.split, tuple(drawn))
+        known = self.problem.known is not None
+        judged = self.split.judged_pixels() if known else None
+        best, found, done = Best(), list[tuple[Estimator, Best]](), 0.0
+        for estimator in [*(Drawn(place=i) for i in range(len(drawn))), *self.estimators]:
+            own = Best()
+            for candidate in estimator.from_fitted(evidence):
+                proposed = self._offer(own, candidate)
+                if judged is None or isinstance(estimator, Drawn):  # a hole is the generator's
+                    best.offer(**proposed)
+                if estimator.work:
+                    now = done + estimator.work * candidate.done
+                    yield Tick(estimator.name, best["x"], best["predicted"], now)
+            done += estimator.work
+            found.append((estimator, own))
+        weights = self._weights([own for _, own in found])
+        parts = [w * own["x"] for w, (_, own) in zip(weights, found, strict=True)]
+        stacked = _continued(_sum(parts), drawn[-1], judged)
+        if self.problem.slow:
+            yield self._tick("average", stacked)
+            return
+        deviation, own = Deviation(self.problem, self.split, stacked), Best()
+        for candidate in deviation.from_fitted():
+            best.offer(**self._offer(own, candidate))
+            now = done + deviation.work * candidate.done
+            yield Tick("deviation", best["x"], best["predicted"], now)
+        again = [
+            w * estimator.from_everything(evidence, Candidate(each["x"], each["level"]))
+            for w, (estimator, each) in zip(weights, found, strict=True)
+            if w.any()
+        ]
+        centre = _continued(_sum(again), drawn[-1], judged)
+        x = deviation.from_everything(centre, Candidate(own["x"], own["level"]))
+        yield self._tick("all data", self._consistent(x))
+
+    def _offer(self, own: Best, candidate: Candidate) -> dict[str, Tensor]:
+        """Judge a candidate and keep it if it is its estimator's best; what `Best` takes of it."""
+        predicted = self.problem.physics.A(candidate.x)
+        error = measurement_loss(predicted, self.problem.y, self.split.held)
+        proposed = {"score": error, "x": candidate.x, "predicted": predicted}
+        own.offer(**proposed, level=candidate.level)
+        return proposed
+
+    def _weights(self, found: Sequence[Best]) -> Tensor:
+        """Convex weights (K, B, 1, 1, 1) of the estimators' best images."""
+        predicted = torch.stack([own["predicted"] for own in found])
+        weights = stacking_weights(predicted, self.problem.y, self.split.held)
+        return weights[..., None, None, None]
+
+    def _consistent(self, x: Tensor) -> Tensor:
+        """The nearest image that has the measurements, if they are exact; within [0, 1]."""
+        problem = self.problem
+        if problem.exact and not problem.slow:
+            x = project_onto_measurements(problem.linear_physics, problem.y, x)
+        return x.clamp(0, 1)
+
+    def _tick(self, label: str, x: Tensor) -> Tick:
+        """The last one."""
+        return Tick(label, x, self.problem.physics.A(x), self.work)
 
 
-def _picture(physics: Physics, y: Tensor) -> Classical | None:
-    """The quick classical method that suits the operator, if there is one."""
-    if isinstance(physics, Inpainting):
-        return interpolation
-    if isinstance(physics, BicubicDownsampling | BlockAverage):
-        return bicubic
-    if isinstance(physics, Denoising) and isinstance(physics.noise_model, GaussianNoise):
-        return bm3d if y.shape[1] == 3 and min(y.shape[-2:]) >= 32 else None
-    return None
+class Deviation:
+    """A sparse deviation from an image, none at all being the first candidate.
+
+    Args:
+        problem: the measurements.
+        split: which of them are fitted.
+        centre: the image (B, 3, H, W) to deviate from.
+    """
+
+    work = STEPS_PER_LAMBDA * len(DEVIATIONS)
+
+    def __init__(self, problem: Problem, split: Split, centre: Tensor) -> None:
+        self.problem, self.split, self.centre = problem, split, centre
+
+    def from_fitted(self) -> Iterator[Candidate]:
+        """Candidates from the fitted measurements, from the largest λ, infinity, to the least."""
+        yield Candidate.at(self.centre, torch.inf, done=0.0)
+        fit, centre = self.split.fit, self.centre
+        path = SparsePath(self.problem, fit, "wavelet", centre, steps=ITERATIONS)
+        for number, (lambda_, x) in enumerate(path.along(DEVIATIONS, centre), start=1):
+            yield Candidate.at(x, lambda_, number / len(DEVIATIONS))
+
+    def from_everything(self, centre: Tensor, best: Candidate) -> Tensor:
+        """The same deviation from another centre, from all measurements."""
+        start, lambda_ = centre + best.x - self.centre, best.level
+        everything = self.split.everything
+        path = SparsePath(self.problem, everything, "wavelet", centre, steps=LAST_ITERATIONS)
+        _, x = next(path.along([lambda_.nan_to_num(posinf=1.0)], start))
+        return torch.where(lambda_.isinf(), start, x)
 
 
-def _priors(physics: Physics, y: Tensor) -> tuple[str, ...]:
-    """What is tried beside the quick method; nothing beside BM3D."""
-    return () if _picture(physics, y) is bm3d else PRIORS
-
-
-def _corrected(physics: Inpainting, y: Tensor, weight: Tensor, x: Tensor) -> Tensor:
-    """An estimate plus the interpolation of its error at the known pixels that may be used."""
-    known = (physics.get_buffer("mask") > 0) & (weight > 0)
-    return (x + fill(y - x, known)).clamp(0, 1)
+def _sum(parts: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(parts)).sum(0)
 
 
 def _continued(stacked: Tensor, x: Tensor, judged: Tensor | None) -> Tensor:
     """An estimate where it is judged; elsewhere x, joined to it without a seam."""
     return stacked if judged is None else x + membrane(stacked - x, judged)
-
-
-def _consistent(physics: LinearPhysics, y: Tensor, x: Tensor) -> Tensor:
-    """The nearest image that has the measurements, if they are free of noise; within [0, 1]."""
-    if not _noiseless(physics) or _slow(physics):
-        return x.clamp(0, 1)
-    return project_onto_measurements(physics, y, x).clamp(0, 1)

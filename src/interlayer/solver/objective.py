@@ -2,90 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-from deepinv.physics import GaussianNoise, Physics
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.methods.stages import Losses
+from interlayer.methods.stages import Losses, Method
 from interlayer.networks.perceptual import load_perceptual
-from interlayer.problem.fidelity import fidelity_for
+from interlayer.problem.fidelity import Fidelity
 from interlayer.problem.holdout import Split
+from interlayer.problem.problem import Problem
 from interlayer.solver.penalties import geodesic_cross, latent_prior
 from interlayer.solver.perceptual_terms import MultiScaleLoss, PerceptualLoss
+from interlayer.solver.search_space import SearchSpace
 
-Fidelity = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
-
+@dataclass(frozen=True, eq=False)
 class Objective:
     """The terms of one problem, each a value per image.
 
-    Args:
-        y: measurements (B, ...).
+    Attributes:
+        problem: the measurements.
         split: which of them are fitted and which judge.
-        fidelity: the measurement error ``(predicted, y, weight, x) -> (B,)``.
-        perceptual: the perceptual term, same signature, or ``None`` where no stage asks for it.
+        fidelity: the measurement error: the problem's own, else the method's, else the noise's.
+        perceptual: the perceptual term, ``None`` where no stage asks for it.
     """
 
-    def __init__(
-        self, y: Tensor, split: Split, fidelity: Fidelity, perceptual: Fidelity | None
-    ) -> None:
-        self.y, self.split, self.fidelity, self.perceptual = y, split, fidelity, perceptual
-        self.judges = bool(split.held.any())
+    problem: Problem
+    split: Split
+    fidelity: Fidelity
+    perceptual: Fidelity | None
+
+    @classmethod
+    def of(cls, problem: Problem, method: Method, split: Split) -> Objective:
+        """The objective of a method on a problem.
+
+        Raises:
+            InputError: if the method compares pictures and the measurements are none.
+        """
+        fidelity = problem.fidelity or method.fidelity or problem.natural_fidelity
+        perceptual = perceptual_term(problem, method.multiscale) if method.perceives else None
+        return cls(problem, split, fidelity, perceptual)
 
     def fit(self, predicted: Tensor, x: Tensor) -> Tensor:
         """Error (B,) of the fitted measurements."""
-        return self.fidelity(predicted, self.y, self.split.fit, x)
+        return self.fidelity(predicted, self.problem.y, self.split.fit, x)
 
     def held_out(self, predicted: Tensor, x: Tensor) -> Tensor:
         """Error (B,) of the held-out measurements; NaN where there are none."""
-        if not self.judges:
+        if not self.split.judges:
             return x.new_full((len(x),), torch.nan)
-        return self.fidelity(predicted, self.y, self.split.held, x)
+        return self.fidelity(predicted, self.problem.y, self.split.held, x)
 
-    def __call__(
-        self, losses: Losses, fit: Tensor, predicted: Tensor, x: Tensor, z: Tensor, u: Tensor | None
-    ) -> Tensor:
-        """The weighted sum (B,), given the error ``fit`` of the fitted measurements.
+    def total(self, space: SearchSpace, predicted: Tensor, x: Tensor, fit: Tensor) -> Tensor:
+        """The weighted sum (B,) of a stage's terms, given the error ``fit`` of its measurements.
 
-        The priors see the latent code ``z`` and the whitened deviation ``u`` of a later layer.
+        The priors see the latent code and the whitened deviation of a later layer.
         """
+        losses = space.stage.towards
+        assert isinstance(losses, Losses)
         total = losses.fidelity * fit
         if losses.perceptual:
             assert self.perceptual is not None
-            total = total + losses.perceptual * self.perceptual(
-                predicted, self.y, self.split.fit, x
-            )
+            seen = self.perceptual(predicted, self.problem.y, self.split.fit, x)
+            total = total + losses.perceptual * seen
         if losses.geocross:
-            total = total + losses.geocross * geodesic_cross(z)
+            total = total + losses.geocross * geodesic_cross(space.z)
         if losses.latent:
-            total = total + losses.latent * latent_prior(z)
-        if losses.layer and u is not None:
-            total = total + losses.layer * latent_prior(u)
+            total = total + losses.latent * latent_prior(space.z)
+        if losses.layer and space.u is not None:
+            total = total + losses.layer * latent_prior(space.u)
         return total
 
 
-def natural_fidelity(physics: Physics) -> Fidelity:
-    """The measurement error that suits the operator's noise and sensor."""
-    loss = fidelity_for(physics)
-    return lambda predicted, y, weight, x: loss(predicted, y, weight)
-
-
-def perceptual_term(physics: Physics, y: Tensor, multiscale: bool) -> Fidelity:
+def perceptual_term(problem: Problem, multiscale: bool) -> Fidelity:
     """The perceptual loss for measurements that are RGB pictures.
 
     Raises:
         InputError: if they are not.
     """
-    if y.ndim != 4 or y.shape[1] != 3 or y.is_complex():
+    if not problem.picture:
         raise InputError(
             "a perceptual loss compares RGB pictures, which these measurements are not; "
             "use a method without it"
         )
-    network = load_perceptual().to(y.device)
+    network = load_perceptual().to(problem.y.device)
     if not multiscale:
         return PerceptualLoss(network)
-    noise = physics.noise_model
-    return MultiScaleLoss(network, float(noise.sigma) if isinstance(noise, GaussianNoise) else 0.0)
+    noise = problem.noise
+    known = noise.sigma if noise.source == "known" else None
+    return MultiScaleLoss(network, known or 0.0)

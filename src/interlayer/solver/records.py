@@ -5,18 +5,100 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
+from interlayer.errors import InputError
+from interlayer.generators import Generator
+from interlayer.generators.base import LayerState
 from interlayer.methods.stages import Stage
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class GeneratorPoint:
+    """A place in a generator, which gives an image and which a search can set out from.
+
+    Attributes:
+        z: latent codes (B, ...).
+        h: input of ``layer`` (B, ...); ``None`` at layer 0.
+        rgb: the running image (B, 3, H, W) that goes with ``h`` in generators with an RGB skip,
+            else ``None``.
+        layer: the layer that ``h`` enters.
+    """
+
+    z: Tensor
+    h: Tensor | None = None
+    rgb: Tensor | None = None
+    layer: int = 0
+
+    def state(self, generator: Generator) -> LayerState:
+        """The generator's state before ``layer``."""
+        begun = generator.start(self.z)
+        if self.h is None:
+            return begun
+        return LayerState(h=self.h, ws=begun.ws, noise=begun.noise, rgb=self.rgb)
+
+    def image(self, generator: Generator) -> Tensor:
+        """The image (B, 3, H, W) in [0, 1] that the generator makes of it."""
+        last = generator.run(self.state(generator), self.layer, generator.num_layers)
+        return generator.image(last).clamp(0, 1)
+
+    def __repr__(self) -> str:
+        return f"GeneratorPoint(z={_shape(self.z)}, layer={self.layer}, h={_shape(self.h)})"
+
+
 @dataclass(frozen=True)
+class Settings:
+    """How a method is run on a problem, whatever the method.
+
+    Attributes:
+        seed: seed of everything random; one for every image, or one per image. An image's result
+            depends on its own seed and measurements, not on the batch.
+        holdout: fraction of the measurements held out, in [0, 1); with 0 the step with the least
+            measurement error is returned.
+        start: where to begin: at its latent code, and for stages from its layer on at its layer's
+            input, as the frames of a film do. By default the generator's mean, or a random code of
+            the seed where the method or the generator asks for one.
+
+    Raises:
+        InputError: if the fraction is out of range.
+    """
+
+    seed: int | Sequence[int] = 0
+    holdout: float = 0.1
+    start: GeneratorPoint | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.holdout < 1:
+            raise InputError(
+                f"the held-out fraction must be at least 0 and below 1, not {self.holdout}"
+            )
+
+    def seeds(self, batch: int) -> tuple[int, ...]:
+        """One seed per image.
+
+        Raises:
+            InputError: if there are as many seeds as there are no images.
+
+        >>> Settings(seed=3).seeds(2)
+        (3, 3)
+        """
+        seeds = (self.seed,) * batch if isinstance(self.seed, int) else tuple(self.seed)
+        if len(seeds) != batch:
+            raise InputError(f"{len(seeds)} seeds were given for {batch} images; give one for each")
+        return seeds
+
+
+DEFAULT = Settings()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class StageRecord:
     """What one stage did; every tensor has one entry per image.
 
     Attributes:
-        stage: its settings.
-        steps: how many of its steps were run.
+        stage: its settings; ``None`` for the stage in the image itself.
+        layer: whose input moved; the number of layers for the image itself.
         x_hat: its best estimate (B, 3, H, W), in [0, 1].
         loss: error of the fitted measurements at that estimate.
         holdout_loss: the same over the held-out measurements; NaN where none were held out.
@@ -24,78 +106,108 @@ class StageRecord:
             the image itself, in its own units, after the last layer.
         undone: number of steps that diverged and were undone.
         seconds: wall-clock time of the stage.
+        losses: (steps, 2, B) fitted and held-out error of every step that was run.
     """
 
-    stage: Stage
-    steps: int
+    stage: Stage | None
+    layer: int
     x_hat: Tensor
     loss: Tensor
     holdout_loss: Tensor
     deviation: Tensor
     undone: Tensor
     seconds: float
+    losses: Tensor
+
+    @property
+    def steps(self) -> int:
+        """The number of steps that were run."""
+        return len(self.losses)
+
+    def __repr__(self) -> str:
+        loss, held_out = self.loss.mean().item(), self.holdout_loss.mean().item()
+        return (
+            f"StageRecord(layer {self.layer}, {self.steps} steps, loss {loss:.3g}, "
+            f"held out {held_out:.3g}, {self.seconds:.1f} s)"
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
+class Samples:
+    """Several solutions of one problem, whose mean is the estimate.
+
+    Attributes:
+        images: the solutions (N, 3, H, W), in [0, 1].
+    """
+
+    images: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """Their mean (1, 3, H, W)."""
+        return self.images.mean(0, keepdim=True)
+
+    @property
+    def std(self) -> Tensor | None:
+        """Their standard deviation (1, 3, H, W); ``None`` where there are not two."""
+        return self.images.std(0, keepdim=True) if len(self.images) > 1 else None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        return f"Samples({len(self)} of {tuple(self.images.shape[1:])})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Solution:
     """What a method found; every tensor has the batch first.
 
     Attributes:
         x_hat: estimate (B, 3, H, W) in [0, 1].
-        z: its latent code.
-        h: the input of the last stage's layer that gives the estimate, or where the method went on
-            in the image, the generator's part of it; ``None`` at layer 0.
-        rgb: the running image that goes with ``h`` in generators with an RGB skip, else ``None``.
-        layer: that layer.
-        losses: (steps, 2, B) fitted and held-out error of every step that was run.
+        point: the place in the generator that gives it, or where the method went on in the image,
+            the generator's part of it; ``None`` for methods without a generator.
         stages: one record per stage, the last one cut short if the run was.
         seconds: wall-clock time.
-        seeds: one per image.
-        samples: where several solutions of one image were asked for, these, (N, 3, H, W); then
-            ``x_hat`` is their mean and the rest tells of the last one.
+        seeds: one per image; empty for methods without anything random.
+        samples: the solutions whose mean is the estimate, where several were asked for; then the
+            rest tells of the last one.
     """
 
     x_hat: Tensor
-    z: Tensor
-    h: Tensor | None
-    rgb: Tensor | None
-    layer: int
-    losses: Tensor
+    point: GeneratorPoint | None
     stages: tuple[StageRecord, ...]
     seconds: float
-    seeds: tuple[int, ...]
-    samples: Tensor | None = None
+    seeds: tuple[int, ...] = ()
+    samples: Samples | None = None
 
     @property
-    def std(self) -> Tensor | None:
-        """Standard deviation (1, 3, H, W) of the samples, ``None`` where there are not two."""
-        if self.samples is None or len(self.samples) < 2:
-            return None
-        return self.samples.std(0, keepdim=True)
+    def losses(self) -> Tensor:
+        """Fitted and held-out error (steps, 2, B) of every step, all stages together."""
+        return torch.cat([record.losses for record in self.stages])
 
-    @classmethod
-    def at(
-        cls,
-        x_hat: Tensor,
-        z: Tensor,
-        h: Tensor | None = None,
-        rgb: Tensor | None = None,
-        layer: int = 0,
-        seeds: Sequence[int] = (),
-    ) -> Solution:
-        """A point to start from that no run of this process has found."""
-        none = x_hat.new_zeros(0, 2, len(x_hat))
-        return cls(x_hat, z, h, rgb, layer, losses=none, stages=(), seconds=0.0, seeds=tuple(seeds))
+    @property
+    def steps(self) -> int:
+        """The number of steps of all stages."""
+        return sum(record.steps for record in self.stages)
+
+    def __repr__(self) -> str:
+        layers = ", ".join(str(record.layer) for record in self.stages)
+        several = f", {self.samples}" if self.samples else ""
+        return (
+            f"Solution(x_hat={_shape(self.x_hat)}, {self.steps} steps at layers {layers}, "
+            f"{self.seconds:.1f} s, seeds {self.seeds},\n  point={self.point}{several})"
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class State:
     """One step of `iterate`; do not change its tensors.
 
     Attributes:
-        stage: settings of the stage under way.
-        stage_number: its place in the method, from 0.
-        step: within the stage, from 0.
+        layer: whose input moves; the number of layers for the image itself.
+        stage_number: the stage's place in the method, from 0.
+        step: the step within the stage, from 0.
         loss: error (B,) of the fitted measurements at ``x``.
         holdout_loss: the same over the held-out ones; NaN where none were held out.
         x: the image (B, 3, H, W) that this step looked at, clipped to [0, 1].
@@ -103,7 +215,7 @@ class State:
         label: what is going on, in a few words.
     """
 
-    stage: Stage
+    layer: int
     stage_number: int
     step: int
     loss: Tensor
@@ -116,3 +228,14 @@ class State:
     def solution(self) -> Solution:
         """The best so far, chosen by held-out error; valid at any step, so a run can be stopped."""
         return self._solution()
+
+    def __repr__(self) -> str:
+        loss, held_out = self.loss.mean().item(), self.holdout_loss.mean().item()
+        return (
+            f"State({self.label}, step {self.step}, {self.progress:.0%} done, loss {loss:.3g}, "
+            f"held out {held_out:.3g}, x={_shape(self.x)})"
+        )
+
+
+def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:
+    return None if tensor is None else tuple(tensor.shape)

@@ -1,96 +1,148 @@
-"""What has happened so far in a run."""
+"""What has happened so far in a run: one recorder, and one immutable record per stage."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from interlayer.memory import return_freed_memory
-from interlayer.methods.stages import Method, Stage
+from interlayer.methods.stages import Stage
 from interlayer.problem.holdout import Best
 from interlayer.solver.adam import BatchAdam
-from interlayer.solver.records import Solution, StageRecord
+from interlayer.solver.records import GeneratorPoint, Solution, StageRecord
 from interlayer.solver.search_space import SearchSpace
 
 
-class _Run:
-    """What has happened so far."""
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What one step sees before it moves.
 
-    def __init__(self, seeds: tuple[int, ...], method: Method, work: int) -> None:
-        self.seeds, self.method, self.work = seeds, method, work
-        self.image: StageRecord | None = None
-        self.started = time.perf_counter()
+    Attributes:
+        x: the image (B, 3, H, W) at the current variables, clipped to [0, 1].
+        loss: error (B,) of the fitted measurements.
+        held_out: error (B,) of the held-out ones; NaN where there are none.
+        total: what is minimised, (B,).
+        gradients: the derivatives of ``total``, one for each variable.
+    """
+
+    x: Tensor
+    loss: Tensor
+    held_out: Tensor
+    total: Tensor
+    gradients: tuple[Tensor, ...]
+
+
+class StageLog:
+    """What one stage under way has found.
+
+    Args:
+        space: the set that it searches, and where it is.
+        adam: how it moves.
+        best: the best so far, perhaps of an earlier stage at the same layer.
+    """
+
+    def __init__(self, space: SearchSpace, adam: BatchAdam, best: Best) -> None:
+        self.space, self.adam, self.best = space, adam, best
         self.losses: list[Tensor] = []
-        self.records: list[StageRecord] = []
-        self.bests: dict[int, Best] = {}
+        self.started = time.perf_counter()
 
-    def begin(self, space: SearchSpace, adam: BatchAdam) -> None:
-        """A layer seen before keeps its best, so that a further round can only improve on it."""
-        self.space, self.adam, layer = space, adam, space.stage.layer
-        seen_again = sum(stage.layer == layer for stage in self.method.stages) > 1
-        kept = seen_again and not space.stage.back
-        self.best = self.bests.setdefault(layer, Best()) if kept else Best()
-        self.stage_started, self.steps_before = time.perf_counter(), len(self.losses)
-
-    def record(self, x: Tensor, loss: Tensor, held_out: Tensor, total: Tensor) -> None:
+    def note(self, look: Look) -> None:
+        """Take note of a step."""
+        loss, held_out = look.loss, look.held_out
         self.losses.append(torch.stack([loss, held_out]))
-        score = total if self.space.stage.back else torch.where(held_out.isnan(), loss, held_out)
-        self.best.offer(score, x=x, loss=loss, held_out=held_out, **self.space.point)
+        back = self.space.stage.goes_back
+        score = look.total if back else torch.where(held_out.isnan(), loss, held_out)
+        self.best.offer(score, x=look.x, loss=loss, held_out=held_out, **self.space.point)
 
-    def end(self) -> None:
-        """Close the stage at its best point."""
-        self.records.append(self._record())
-        self.space.move_to({name: self.best[name] for name in self.space.point})
-        del self.adam
-        return_freed_memory()
-
-    def refine(self, stage: Stage, ticks: int, x: Tensor, loss: Tensor, held_out: Tensor) -> None:
-        if self.image is None:
-            self.stage_started = time.perf_counter()
-        self.image = StageRecord(
-            stage=stage,
-            steps=ticks,
-            x_hat=x,
-            loss=loss,
-            holdout_loss=held_out,
-            deviation=(x - self.best["x"]).abs().flatten(1).mean(1),
-            undone=torch.zeros_like(loss, dtype=torch.int64),
-            seconds=time.perf_counter() - self.stage_started,
-        )
-
-    def _record(self) -> StageRecord:
+    def record(self) -> StageRecord:
+        """The stage as it stands."""
         space, best = self.space, self.best
         return StageRecord(
             stage=space.stage,
-            steps=len(self.losses) - self.steps_before,
+            layer=space.stage.layer,
             x_hat=best["x"].clone(),
             loss=best["loss"].clone(),
             holdout_loss=best["held_out"].clone(),
             deviation=space.deviation(None if space.u is None else best["u"]),
             undone=self.adam.undone.clone(),
-            seconds=time.perf_counter() - self.stage_started,
+            seconds=time.perf_counter() - self.started,
+            losses=torch.stack(self.losses),
         )
 
-    def solution(self) -> Solution:
-        stages = tuple(self.records)
-        if len(self.losses) > self.steps_before and sum(s.steps for s in stages) < len(self.losses):
-            stages = (*stages, self._record())
+    def point(self) -> GeneratorPoint:
+        """The best place found."""
         space, best, h, rgb = self.space, self.best, None, None
         if space.u is not None:
             h = best["centre"] + space.std * best["u"]
             rgb = None if space.centre.rgb is None else best["rgb"].clone()
-        x_hat = best["x"].clone()
+        return GeneratorPoint(best["z"].clone(), h, rgb, space.stage.layer)
+
+
+class Recorder:
+    """The record of a run, stage by stage.
+
+    Args:
+        seeds: one per image.
+        stages: those that will be run; a layer that comes again keeps its best, so that a further
+            round can only improve on it.
+    """
+
+    def __init__(self, seeds: tuple[int, ...], stages: tuple[Stage, ...]) -> None:
+        self.seeds = seeds
+        self.layers = [stage.layer for stage in stages]
+        self.closed: tuple[StageRecord, ...] = ()
+        self.log: StageLog | None = None
+        self.image: StageRecord | None = None
+        self.started = time.perf_counter()
+        self._bests: dict[int, Best] = {}
+        self._point: GeneratorPoint | None = None
+
+    def open(self, space: SearchSpace, adam: BatchAdam) -> StageLog:
+        """Begin a stage."""
+        layer = space.stage.layer
+        keeps = self.layers.count(layer) > 1 and not space.stage.goes_back
+        best = self._bests.setdefault(layer, Best()) if keeps else Best()
+        self.log = StageLog(space, adam, best)
+        return self.log
+
+    def close(self) -> None:
+        """End the stage at its best point."""
+        log = self.log
+        assert log is not None
+        self.closed, self._point, self.log = (*self.closed, log.record()), log.point(), None
+        log.space.move_to({name: log.best[name] for name in log.space.point})
+        return_freed_memory()
+
+    def note_image(self, layer: int, x: Tensor, loss: Tensor, held_out: Tensor) -> None:
+        """Take a step of the image stage, which numbers as the layer after the last."""
+        now, before = time.perf_counter() - self.started, self.image
+        start = sum(record.seconds for record in self.closed)
+        losses = torch.stack([loss, held_out])[None]
+        self.image = StageRecord(
+            stage=None,
+            layer=layer,
+            x_hat=x,
+            loss=loss,
+            holdout_loss=held_out,
+            deviation=(x - self.closed[-1].x_hat).abs().flatten(1).mean(1),
+            undone=torch.zeros_like(loss, dtype=torch.int64),
+            seconds=now - start,
+            losses=losses if before is None else torch.cat([before.losses, losses]),
+        )
+
+    def solution(self) -> Solution:
+        """The best so far, at any step."""
+        stages, point = self.closed, self._point
+        if self.log is not None and self.log.losses:
+            stages, point = (*stages, self.log.record()), self.log.point()
         if self.image is not None:
-            stages, x_hat = (*stages, self.image), self.image.x_hat
+            stages = (*stages, self.image)
         return Solution(
-            x_hat=x_hat,
-            z=best["z"].clone(),
-            h=h,
-            rgb=rgb,
-            layer=space.stage.layer,
-            losses=torch.stack(self.losses),
+            x_hat=stages[-1].x_hat.clone(),
+            point=point,
             stages=stages,
             seconds=time.perf_counter() - self.started,
             seeds=self.seeds,

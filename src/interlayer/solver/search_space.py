@@ -8,22 +8,21 @@ import torch
 from torch import Tensor
 
 from interlayer.generators import Generator, LayerState
-from interlayer.methods.stages import Stage
+from interlayer.methods.stages import Latent, Stage
 from interlayer.solver.projections import project_l1_ball, project_sphere
 
 
 class SearchSpace:
     r"""Inputs of one layer near what the layers before it reached: ``h = c + std * u``.
 
-    The variables are the latent code ``z`` (which still styles the layers to come), the whitened
-    deviation ``u`` with ``||u||_1 <= radius * numel(u)`` after `project`, and, where the stage says
-    so, the noise maps. At layer 0 there is no ``u``.
+    The variables are the latent code ``z`` (which still styles the layers to come) and the whitened
+    deviation ``u`` with ``||u||_1 <= radius * numel(u)`` after `project`. At layer 0 there is no
+    ``u``.
 
     Args:
-        generator: that the layer belongs to.
+        generator: the one that the layer belongs to.
         stage: the layer and its constraints.
         z: latent codes (B, ...) to start from.
-        noise: maps (B, 1, H, W) to start from.
         centre: state ``c`` before the stage's layer; ignored at layer 0.
     """
 
@@ -32,13 +31,11 @@ class SearchSpace:
         generator: Generator,
         stage: Stage,
         z: Tensor,
-        noise: tuple[Tensor, ...],
         centre: LayerState,
     ) -> None:
         self.generator, self.stage = generator, stage
         self.centre = centre.map(Tensor.float) if stage.layer > 0 else LayerState()
         self.z = z.detach().clone().requires_grad_()
-        self.noise = tuple(n.detach().clone().requires_grad_(stage.noise) for n in noise)
         self.u: Tensor | None = None
         if stage.layer > 0:
             assert centre.h is not None
@@ -48,12 +45,7 @@ class SearchSpace:
     @property
     def variables(self) -> dict[str, Tensor]:
         """The tensors that move, by name."""
-        moving = {"z": self.z}
-        if self.u is not None:
-            moving["u"] = self.u
-        if self.stage.noise:
-            moving |= {f"noise{i}": n for i, n in enumerate(self.noise)}
-        return moving
+        return {"z": self.z} if self.u is None else {"z": self.z, "u": self.u}
 
     @property
     def point(self) -> dict[str, Tensor]:
@@ -63,7 +55,7 @@ class SearchSpace:
 
     def state(self) -> LayerState:
         """The state before the stage's layer at the current variables."""
-        state = self.generator.start(self._codes(), self.noise)
+        state = self.generator.start(self._codes())
         if self.u is None:
             return state
         assert self.centre.h is not None
@@ -74,9 +66,8 @@ class SearchSpace:
 
         Every style input then has the gradient of the one code, so that Adam moves them alike.
         """
-        if not self.stage.tied or self.z.ndim != 3:
-            return self.z
-        return self.z.mean(1, keepdim=True).expand_as(self.z)
+        tied = self.stage.moves == Latent("tied") and self.z.ndim == 3
+        return self.z.mean(1, keepdim=True).expand_as(self.z) if tied else self.z
 
     def image(self) -> Tensor:
         """The generator's image (B, 3, H, W) at the current variables, not clipped."""
@@ -88,10 +79,11 @@ class SearchSpace:
     def project(self) -> None:
         """Bring the variables back to the nearest point of the set."""
         self.z.copy_(self._codes())
-        if self.stage.sphere:
+        if self.stage.moves == Latent("sphere"):
             self.z.copy_(project_sphere(self.z))
-        if self.u is not None and self.stage.radius is not None:
-            self.u.copy_(project_l1_ball(self.u, self.stage.radius * self.u[0].numel()))
+        radius = self.stage.radius
+        if self.u is not None and radius is not None:
+            self.u.copy_(project_l1_ball(self.u, radius * self.u[0].numel()))
 
     @torch.no_grad()
     def move_to(self, values: dict[str, Tensor]) -> None:
@@ -117,7 +109,7 @@ class SearchSpace:
 
         A stage that goes back takes the latent code alone.
         """
-        if stage.back:
-            return SearchSpace(self.generator, stage, self.z, self.noise, LayerState())
+        if stage.goes_back:
+            return SearchSpace(self.generator, stage, self.z, LayerState())
         centre = self.generator.run(self.state(), self.stage.layer, stage.layer)
-        return SearchSpace(self.generator, stage, self.z, self.noise, centre)
+        return SearchSpace(self.generator, stage, self.z, centre)

@@ -1,4 +1,13 @@
-"""The one loop that runs any method on any problem."""
+r"""The one loop that runs any method on any problem: Algorithm 1 of arXiv 2102.07364.
+
+    ẑ = argmin_z L(A G(z), y)                                 the latent code
+    for each later layer p of the method:
+        c = G_1..p(ẑ)                                         push forward what was reached
+        ĥ = argmin_h L(A G_p+1..L(h), y),  h in c ⊕ B_1(r_p)  by projected gradient steps
+        ẑ = argmin_z |G_1..p(z) - ĥ|²                         go back before another round
+
+`_run_stages` is the loop over layers, `_look` evaluates one step of an argmin.
+"""
 
 from __future__ import annotations
 
@@ -8,126 +17,64 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import torch
-from deepinv.physics import LinearPhysics, Physics
+from deepinv.physics import Physics
 from torch import Tensor
 
 from interlayer.generators import Generator
-from interlayer.memory import keep_freed_memory, return_freed_memory
+from interlayer.memory import return_freed_memory
 from interlayer.methods.stages import Method, Stage
-from interlayer.problem.facts import can_refine
-from interlayer.problem.holdout import split_measurements
-from interlayer.solver.adam import BatchAdam, Langevin
-from interlayer.solver.image_stage import refine, ticks
-from interlayer.solver.objective import Fidelity, Objective, natural_fidelity, perceptual_term
-from interlayer.solver.problem_check import check_problem, starting_space
-from interlayer.solver.records import Solution, State
-from interlayer.solver.run import _Run
-from interlayer.solver.schedules import cosine_ramp
+from interlayer.problem.fidelity import Fidelity
+from interlayer.problem.problem import Problem
+from interlayer.solver.adam import BatchAdam, Langevin, cosine_ramp
+from interlayer.solver.beginning import check, starting_space
+from interlayer.solver.image_stage import ImageStage
+from interlayer.solver.objective import Objective
+from interlayer.solver.records import DEFAULT, GeneratorPoint, Settings, Solution, State
+from interlayer.solver.run import Look, Recorder
 from interlayer.solver.search_space import SearchSpace
-
-STEPS_PER_TICK = 9  # how many steps of a generator take the time of a step in the image
 
 
 def iterate(
-    physics: Physics,
-    y: Tensor,
-    generator: Generator,
-    method: Method,
-    *,
-    seed: int | Sequence[int] = 0,
-    holdout: float = 0.1,
-    fidelity: Fidelity | None = None,
-    start: Solution | None = None,
+    problem: Problem, generator: Generator, method: Method, settings: Settings = DEFAULT
 ) -> Iterator[State]:
-    """Run ``method`` on ``y = physics(x)``, one `State` per step; see `solve` for the arguments."""
-    keep_freed_memory()
-    seeds = (seed,) * len(y) if isinstance(seed, int) else tuple(seed)
-    check_problem(physics, y, generator, method, seeds)
+    """Run a method on a problem, one `State` per step.
+
+    Args:
+        problem: what was measured, by an operator on (B, 3, H, W) images of the generator's size
+            whose ``A`` can be differentiated.
+        generator: the prior.
+        method: e.g. `ilo()`.
+        settings: seed, held-out fraction and where to start.
+
+    Raises:
+        InputError: as `solve`.
+
+    >>> from interlayer.generators import ToyGenerator
+    >>> from interlayer.methods import csgm
+    >>> from interlayer.problem import measure
+    >>> G = ToyGenerator()
+    >>> problem = measure(G(G.sample([7])), "inpaint:0.5", seed=0)
+    >>> [round(state.progress, 2) for state in iterate(problem, G, csgm(steps=4))]
+    [0.25, 0.5, 0.75, 1.0]
+    """
+    seeds = settings.seeds(len(problem))
+    check(problem, generator, method)
     size = (generator.channels, generator.resolution, generator.resolution)
-    like = y.new_zeros(len(y), *size, dtype=torch.float32)
-    split = split_measurements(physics, y, like, holdout, seeds)
-    perceives = any(stage.losses.perceptual for stage in method.stages)
-    objective = Objective(
-        y,
-        split,
-        fidelity or natural_fidelity(physics),
-        perceptual_term(physics, y, method.multiscale) if perceives else None,
-    )
-
-    space = starting_space(generator, method, seeds, start, like)
-    finishes = method.finish != "nothing" and fidelity is None and can_refine(physics)
-    in_image = ticks(physics, y, method.finish == "stack") if finishes else 0
-    run = _Run(seeds, method, work=method.steps + STEPS_PER_TICK * in_image)
-    steps = _steps(physics, method, objective, space, run)
-    if not finishes:
+    like = problem.y.new_zeros(len(problem), *size, dtype=torch.float32)
+    if not problem.picture and not method.pictures_only:
+        method = method.without_perceptual()
+    own = problem.fidelity or method.fidelity
+    objective = Objective.of(problem, method, problem.split(like, settings.holdout, seeds))
+    space = starting_space(generator, method, seeds, settings.start, like)
+    recorder = Recorder(seeds, method.stages)
+    image = None
+    if method.estimators is not None and own is None and problem.least_squares:
+        image = ImageStage(problem, objective.split, method.estimators)
+    work = method.steps + (image.work if image is not None else 0)
+    steps = _run_stages(objective, space, method.stages, recorder, work)
+    if image is None:
         return steps
-    image = Stage(generator.num_layers, in_image)
-    return chain(steps, _refine(physics, method, objective, image, run))
-
-
-def _refine(
-    physics: Physics, method: Method, objective: Objective, stage: Stage, run: _Run
-) -> Iterator[State]:
-    """The last layer is the image: see `interlayer.solver.image_stage`."""
-    assert isinstance(physics, LinearPhysics)
-    estimates = list({record.stage.layer: record.x_hat for record in run.records}.values())
-    stack = method.finish == "stack"
-    steps = refine(
-        physics,
-        objective.y,
-        objective.split,
-        estimates if stack else estimates[-1:],
-        classical=stack,
-    )
-    for tick, (label, x) in enumerate(steps):
-        with torch.no_grad():
-            predicted = physics.A(x)
-            loss, held_out = objective.fit(predicted, x), objective.held_out(predicted, x)
-        run.refine(stage, tick + 1, x, loss, held_out)
-        done = min(1.0, (method.steps + STEPS_PER_TICK * (tick + 1)) / run.work)
-        return_freed_memory()
-        yield State(stage, len(method.stages), tick, loss, held_out, x, done, label, run.solution)
-
-
-def _steps(
-    physics: Physics,
-    method: Method,
-    objective: Objective,
-    space: SearchSpace,
-    run: _Run,
-) -> Iterator[State]:
-    # Algorithm 1 of arXiv 2102.07364
-    langevin = Langevin(run.seeds)
-    for number, stage in enumerate(method.stages):
-        goal = space if stage.back else None
-        space = space.at(stage)
-        adam = BatchAdam(list(space.variables.values()))
-        run.begin(space, adam)
-        for step in range(stage.steps):
-            with torch.enable_grad():
-                # L(A G_(p+1..L)(h), y) and its gradient
-                x = space.image()
-                predicted = physics.A(x)
-                loss = objective.fit(predicted, x)
-                if goal is None:
-                    total = objective(stage.losses, loss, predicted, x, space.z, space.u)
-                else:
-                    total = space.distance(goal)
-                # What enters before this stage's layer is not in the graph: its gradient is 0.
-                gradients = torch.autograd.grad(total.sum(), adam.variables, materialize_grads=True)
-            x = x.detach()
-            held_out = objective.held_out(predicted.detach(), x)
-            loss, total, x = loss.detach(), total.detach(), x.clamp(0, 1)
-            run.record(x, loss, held_out, total)
-            done, label = len(run.losses) / run.work, f"layer {stage.layer}"
-            yield State(stage, number, step, loss, held_out, x, done, label, run.solution)
-            lr = stage.lr * cosine_ramp(step, stage.steps)
-            adam.step(total, gradients, lr)
-            if stage.temperature:
-                langevin.stir(adam.variables, math.sqrt(2 * lr * stage.temperature))
-            # h <- c + Π_(B_1(r))(h - c)
-            space.project()
-        run.end()
+    return chain(steps, _move_image(objective, image, generator.num_layers, recorder, work))
 
 
 def solve(
@@ -139,7 +86,7 @@ def solve(
     seed: int | Sequence[int] = 0,
     holdout: float = 0.1,
     fidelity: Fidelity | None = None,
-    start: Solution | None = None,
+    start: GeneratorPoint | None = None,
 ) -> Solution:
     r"""Recover images from measurements ``y = A(x) + noise`` with a generator as the prior.
 
@@ -147,6 +94,7 @@ def solve(
     square unless the operator's noise or sensor calls for another, over its layer's input h within
     ``||(h - c) / std||_1 <= radius * numel``, ``c`` being what the stages before reached, by
     projected Adam steps. The estimate is the step with the least error on held-out measurements.
+    The short form of `iterate`.
 
     Args:
         physics: any deepinv forward operator on (B, 3, H, W) images of the generator's size whose
@@ -154,15 +102,10 @@ def solve(
         y: measurements (B, ...).
         generator: the prior.
         method: e.g. `ilo()`.
-        seed: one for every image, or one per image. An image's result depends on its own seed and
-            measurements, not on the batch.
-        holdout: fraction of the measurements held out, in [0, 1); with 0 the step with the least
-            measurement error is returned.
-        fidelity: a measurement error ``(predicted, y, weight, x) -> (B,)`` of your own, predicted
-            being ``physics.A(x)``; weights are at least 0, and entries of weight 0 must not count.
-        start: where to begin: at its latent code, and for stages from its layer on at its layer's
-            input, as the frames of a film do. By default the generator's mean, or a random code of
-            the seed where the method or the generator asks for one.
+        seed: see `Settings`, as for ``holdout`` and ``start``.
+        holdout: fraction of the measurements that judge.
+        fidelity: a measurement error of your own, see `Fidelity`.
+        start: a place to begin at, such as the ``point`` of another solution.
 
     Raises:
         InputError: if ``y`` holds NaN or infinity or lacks the shape that ``physics`` gives, or the
@@ -170,7 +113,8 @@ def solve(
 
     Reference: Daras et al., Intermediate Layer Optimization, ICML 2021, arXiv 2102.07364.
 
-    >>> from interlayer import ToyGenerator, ilo, make_physics, solve
+    >>> from interlayer import ilo, make_physics, solve
+    >>> from interlayer.generators import ToyGenerator
     >>> G = ToyGenerator()
     >>> x = G(G.sample([7]))
     >>> physics = make_physics("inpaint:0.5", x.shape[1:])
@@ -178,14 +122,79 @@ def solve(
     >>> solution.x_hat.shape
     torch.Size([1, 3, 16, 16])
     """
-    steps = iterate(
-        physics,
-        y,
-        generator,
-        method,
-        seed=seed,
-        holdout=holdout,
-        fidelity=fidelity,
-        start=start,
-    )
-    return deque(steps, maxlen=1)[0].solution()
+    problem, settings = Problem(physics, y, fidelity), Settings(seed, holdout, start)
+    return deque(iterate(problem, generator, method, settings), maxlen=1)[0].solution()
+
+
+def _run_stages(
+    objective: Objective,
+    space: SearchSpace,
+    stages: Sequence[Stage],
+    recorder: Recorder,
+    work: float,
+) -> Iterator[State]:
+    langevin, done = Langevin(recorder.seeds), 0
+    for number, stage in enumerate(stages):
+        reached, space = space, space.at(stage)  # c = G_1..p(ẑ)
+        goal = reached if stage.goes_back else None
+        adam = BatchAdam(list(space.variables.values()))
+        log = recorder.open(space, adam)
+        for step in range(stage.steps):
+            look = _look(objective, space, goal)
+            log.note(look)
+            done += 1
+            yield State(
+                layer=stage.layer,
+                stage_number=number,
+                step=step,
+                loss=look.loss,
+                holdout_loss=look.held_out,
+                x=look.x,
+                progress=done / work,
+                label=f"layer {stage.layer}",
+                _solution=recorder.solution,
+            )
+            lr = stage.lr * cosine_ramp(step, stage.steps)
+            adam.step(look.total, look.gradients, lr)  # h <- h - lr ∇L
+            if stage.temperature:
+                langevin.stir(adam.variables, math.sqrt(2 * lr * stage.temperature))
+            space.project()  # h <- c + Π_(B_1(r))(h - c)
+        recorder.close()
+
+
+def _look(objective: Objective, space: SearchSpace, goal: SearchSpace | None) -> Look:
+    """The image at the current variables, its errors and the gradient of what is minimised."""
+    with torch.enable_grad():
+        x = space.image()  # G_p+1..L(h)
+        predicted = objective.problem.physics.A(x)
+        loss = objective.fit(predicted, x)
+        total = objective.total(space, predicted, x, loss) if goal is None else space.distance(goal)
+        # What enters before this stage's layer is not in the graph: its gradient is 0.
+        variables = list(space.variables.values())
+        gradients = torch.autograd.grad(total.sum(), variables, materialize_grads=True)
+    held_out = objective.held_out(predicted.detach(), x.detach())
+    return Look(x.detach().clamp(0, 1), loss.detach(), held_out, total.detach(), gradients)
+
+
+def _move_image(
+    objective: Objective, stage: ImageStage, layer: int, recorder: Recorder, work: float
+) -> Iterator[State]:
+    """Go on in the image itself, which numbers as the layer after the last."""
+    drawn = list({record.layer: record.x_hat for record in recorder.closed}.values())
+    number, before = len(recorder.closed), work - stage.work
+    for step, tick in enumerate(stage.run(drawn)):
+        loss = objective.fit(tick.predicted, tick.x)
+        held_out = objective.held_out(tick.predicted, tick.x)
+        recorder.note_image(layer, tick.x, loss, held_out)
+        return_freed_memory()
+        yield State(
+            layer=layer,
+            stage_number=number,
+            step=step,
+            loss=loss,
+            holdout_loss=held_out,
+            x=tick.x,
+            progress=min(1.0, (before + tick.done) / work),
+            label=tick.label,
+            _solution=recorder.solution,
+        )

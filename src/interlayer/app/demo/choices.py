@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from interlayer.errors import InputError
 from interlayer.methods.presets import METHODS
-from interlayer.solver.by_name import QUALITIES, method_names, plan
+from interlayer.solver.by_name import QUALITIES, method_names
 from interlayer.weights.cache import is_cached
 
 MASK_FILE = "mask.png"
@@ -142,8 +142,7 @@ def methods() -> list[tuple[str, str]]:
 
 def _perceives(method: str) -> bool:
     """Whether a method needs the weights of the perceptual loss."""
-    stages = plan(method).stages if method in METHODS else ()
-    return any(stage.losses.perceptual for stage in stages)
+    return method in METHODS and METHODS[method]().perceives
 
 
 def qualities() -> list[tuple[str, str]]:

@@ -11,9 +11,10 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from interlayer.app.approach import Approach
 from interlayer.app.demo import pictures, view
 from interlayer.app.demo.choices import DAMAGES, MASK_FILE, PAINT, task_of
-from interlayer.app.demo.run import Job, Outcome, Update, run
+from interlayer.app.demo.run import Ending, Order, Update, fulfil
 from interlayer.errors import InputError
 from interlayer.generators import Generator
 
@@ -85,9 +86,13 @@ class Handlers:
         try:
             painted = {MASK_FILE: pictures.painted_mask(strokes, size)} if damage == PAINT else {}
             task = task_of(damage, level, size)
-            job = Job(picture, task, method, quality, int(seed or 0), int(samples), painted)
-            steps = run(
-                job, self.generator, self.name, stopped=event.is_set, max_seconds=self.max_seconds
+            approach = Approach(method, quality, seed=int(seed or 0), samples=int(samples))
+            steps = fulfil(
+                Order(picture, task, approach, painted),
+                self.generator,
+                self.name,
+                stopped=event.is_set,
+                max_seconds=self.max_seconds,
             )
             for step in steps:
                 if isinstance(step, Update):
@@ -103,9 +108,9 @@ class Handlers:
         finally:
             self.running.pop(session, None)
 
-    def _ending(self, outcome: Outcome, stopped: bool) -> str:
+    def _ending(self, ending: Ending, stopped: bool) -> str:
         """Why a run ended before its time."""
-        if not outcome.result["interrupted"]:
+        if not ending.result["interrupted"]:
             return ""
         return "you stopped it" if stopped else f"its {self.max_seconds:g} s were over"
 

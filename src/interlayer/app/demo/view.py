@@ -9,7 +9,7 @@ from html import escape
 
 from PIL import Image
 
-from interlayer.app.demo.run import Outcome, Update
+from interlayer.app.demo.run import Ending, Update
 from interlayer.media.images import to_picture
 
 SHOWN = 512  # pixels a side, of pictures that are only looked at
@@ -72,7 +72,7 @@ def live(update: Update) -> str:
 </figure>"""
 
 
-def compared(outcome: Outcome, ending: str = "") -> str:
+def compared(outcome: Ending, ending: str = "") -> str:
     """The result under what was measured or the truth, with a slider between them.
 
     Args:
@@ -106,7 +106,7 @@ def compared(outcome: Outcome, ending: str = "") -> str:
 </div>"""
 
 
-def _several(outcome: Outcome) -> str:
+def _several(outcome: Ending) -> str:
     """The samples whose mean the result is, and how far they differ."""
     if "std.png" not in outcome.files:
         return ""
@@ -124,12 +124,12 @@ def _several(outcome: Outcome) -> str:
   <div class="several">{figures}</div>"""
 
 
-def _url(outcome: Outcome, name: str) -> str:
+def _url(outcome: Ending, name: str) -> str:
     """A picture among the files, as a URL that holds it."""
     return picture_url(Image.open(io.BytesIO(outcome.files[name])).convert("RGB"))
 
 
-def downloads(outcome: Outcome) -> str:
+def downloads(outcome: Ending) -> str:
     """Links to the files, and how to repeat the run."""
     links = "".join(
         f'<li><a download="{name}" href="{data_url(outcome.files[name], name)}">{words}</a></li>'

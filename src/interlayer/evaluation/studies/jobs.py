@@ -14,7 +14,7 @@ from interlayer.errors import InputError
 from interlayer.generators import Generator, ToyGenerator
 from interlayer.methods.presets import METHODS
 from interlayer.problem.tasks import runs_code, split_task
-from interlayer.solver.by_name import plan as stages_of
+from interlayer.solver.by_name import named_method
 from interlayer.weights.cache import Note, to_stderr
 from interlayer.weights.loading import load
 from interlayer.weights.table import WEIGHTS
@@ -203,7 +203,9 @@ def task_digest(task: str) -> str:
 
 def method_digest(method: str, quality: str) -> str:
     """SHA-256 of a method's settings: the stages that it has at a quality."""
-    settings = repr(stages_of(method, quality)) if method in METHODS else f"{method} {quality}"
+    settings = (
+        named_method(method, quality).fingerprint if method in METHODS else f"{method} {quality}"
+    )
     return digest(settings.encode())
 
 

@@ -40,8 +40,9 @@ from interlayer.media.samples import sample_photo
 from interlayer.memory import keep_freed_memory
 from interlayer.methods.classical import CLASSICAL
 from interlayer.problem.measurements import measure
+from interlayer.problem.problem import Problem
 from interlayer.solver.by_name import reconstruct
-from interlayer.solver.records import Solution, StageRecord, State
+from interlayer.solver.records import Settings, Solution, StageRecord, State
 
 # Generated truths have seeds of their own: a method that starts at a random latent code of the same
 # seed would start at the truth. PyTorch heeds 32 bits of a seed.
@@ -145,18 +146,16 @@ class Worker:
         """Measurements of images and the steps of their recovery."""
         if task_digest(job.task) != job.task_sha256:
             raise InputError(f"a file of {job.task} has changed; run the study's command again")
-        made, physics = measure(x, job.task, job.seed)
+        problem = measure(x, job.task, job.seed)
         states = reconstruct(
-            physics.to(self.device),
-            made.y.to(self.device),
+            Problem(problem.physics.to(self.device), problem.y.to(self.device)),
             _generator(job, self.device),
             job.method,
             quality=job.quality,
-            seed=job.seed,
-            holdout=job.holdout,
             samples=1 if job.method in CLASSICAL else job.samples,
+            settings=Settings(job.seed, job.holdout),
         )
-        return made.y, states
+        return problem.y, states
 
     def _outcome(self, job: Job, row: int, x: Tensor, y: Tensor, solution: Solution) -> Outcome:
         one = slice(row, row + 1)
@@ -197,7 +196,7 @@ def _read(file: Path, job: Job, generator: Generator) -> Tensor:
 
 def _stage(record: StageRecord, row: int, truth: Tensor, batch: int) -> StageFigures:
     return StageFigures(
-        layer=record.stage.layer,
+        layer=record.layer,
         steps=record.steps,
         psnr=PSNR()(record.x_hat[row : row + 1].cpu(), truth).item(),
         measurement_loss=record.loss[row].item(),
@@ -211,7 +210,7 @@ def _calibration(solution: Solution, x: Tensor) -> dict[str, float]:
     """What the spread of several samples foretells of the error; nothing where there is one."""
     if solution.samples is None:
         return {}
-    samples = solution.samples.cpu()
+    samples = solution.samples.images.cpu()
     return {"coverage": coverage(samples, x), "std": samples.std(0).mean().item()}
 
 

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from deepinv.physics import Physics
 from torch import Tensor
 
-from interlayer.methods.classical.denoising import bm3d, estimate_noise, noise_level
+from interlayer.methods.classical.denoising import bm3d
 from interlayer.methods.classical.filling import bicubic, fill, interpolation, membrane
 from interlayer.methods.classical.priors import PRIORS, Prior, TotalVariation, Wavelets
-from interlayer.methods.classical.sparse import LAMBDAS, path, refined, tv, wavelet
+from interlayer.methods.classical.sparse import LAMBDAS, SparsePath, refined, tv, wavelet
 from interlayer.methods.classical.untrained import dip
+from interlayer.problem.problem import Problem
 
-# (physics, y, weight) -> x_hat (B, C, H, W) in [0, 1]; weights are 0 or 1 and broadcast to y.
-Classical: TypeAlias = Callable[[Physics, Tensor, Tensor | None], Tensor]
+# (problem, weight) -> x_hat (B, C, H, W) in [0, 1]; weights are 0 or 1 and broadcast to y.
+Classical: TypeAlias = Callable[[Problem, Tensor | None], Tensor]
 
 CLASSICAL: Mapping[str, Classical] = {
     "interpolation": interpolation,
@@ -30,17 +30,15 @@ __all__ = [
     "PRIORS",
     "Classical",
     "Prior",
+    "SparsePath",
     "TotalVariation",
     "Wavelets",
     "bicubic",
     "bm3d",
     "dip",
-    "estimate_noise",
     "fill",
     "interpolation",
     "membrane",
-    "noise_level",
-    "path",
     "refined",
     "tv",
     "wavelet",

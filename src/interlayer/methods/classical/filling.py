@@ -5,22 +5,20 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from deepinv.physics import Inpainting, Physics
 from scipy.interpolate import LinearNDInterpolator
 from scipy.ndimage import binary_dilation, distance_transform_edt
 from scipy.spatial import Delaunay, QhullError
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.problem import BicubicDownsampling, BlockAverage
+from interlayer.problem.problem import Problem
 
 
-def interpolation(physics: Physics, y: Tensor, weight: Tensor | None = None) -> Tensor:
+def interpolation(problem: Problem, weight: Tensor | None = None) -> Tensor:
     """Fill what inpainting leaves out, see `fill`; noisy pixels stay as noisy as they are.
 
     Args:
-        physics: deepinv's `Inpainting`, with any noise.
-        y: known pixels (B, C, H, W), anything elsewhere.
+        problem: known pixels (B, C, H, W) with any noise.
         weight: 1 for pixels that may be used, 0 for others; ``None`` uses all that are known.
 
     Returns:
@@ -29,29 +27,27 @@ def interpolation(physics: Physics, y: Tensor, weight: Tensor | None = None) -> 
     Raises:
         InputError: if the measurements are not pixels, or none may be used.
 
-    >>> from interlayer.problem.tasks import make_physics
-    >>> physics = make_physics("box:0.25", (3, 8, 8))
+    >>> from interlayer.problem import measure
     >>> ramp = torch.linspace(0, 1, 8).expand(1, 3, 8, 8)
-    >>> bool((interpolation(physics, physics(ramp)) - ramp).abs().max() < 1e-6)
+    >>> bool((interpolation(measure(ramp, "box:0.25", seed=0)) - ramp).abs().max() < 1e-6)
     True
     """
-    if not isinstance(physics, Inpainting):
+    if problem.known is None:
         raise InputError(
             "interpolation needs known pixels, which these measurements are not; "
             "use bicubic for superres, else tv or wavelet"
         )
-    known = physics.get_buffer("mask").to(y.device) > 0
-    return fill(y, known if weight is None else known & (weight > 0)).clamp(0, 1)
+    known = problem.known if weight is None else problem.known & (weight > 0)
+    return fill(problem.y, known).clamp(0, 1)
 
 
-def bicubic(physics: Physics, y: Tensor, weight: Tensor | None = None) -> Tensor:
+def bicubic(problem: Problem, weight: Tensor | None = None) -> Tensor:
     """Enlarge the small image that superresolution starts from, by bicubic interpolation.
 
     Pixels of y that may not be used are filled in first, see `fill`.
 
     Args:
-        physics: `BicubicDownsampling` or `BlockAverage`, with any noise.
-        y: small images (B, C, H/K, W/K).
+        problem: small images (B, C, H/K, W/K) with any noise.
         weight: 1 for pixels of y that may be used, 0 for others; ``None`` uses all of them.
 
     Returns:
@@ -63,17 +59,17 @@ def bicubic(physics: Physics, y: Tensor, weight: Tensor | None = None) -> Tensor
     Reference: Keys, Cubic convolution interpolation for digital image processing, IEEE Trans.
     ASSP 29 (1981).
 
-    >>> from interlayer.problem.tasks import make_physics
-    >>> bicubic(make_physics("superres:4", (3, 16, 16)), torch.full((1, 3, 4, 4), 0.5)).shape
+    >>> from interlayer.problem import measure
+    >>> bicubic(measure(torch.rand(1, 3, 16, 16), "superres:4", seed=0)).shape
     torch.Size([1, 3, 16, 16])
     """
-    if not isinstance(physics, BicubicDownsampling | BlockAverage):
+    if not problem.small:
         raise InputError(
             "bicubic enlarges small images, which these measurements are not; "
             "use interpolation for known pixels, else tv or wavelet"
         )
-    small = y if weight is None else fill(y, weight > 0)
-    size = physics.A_adjoint(y[:1]).shape[-2:]
+    small = problem.y if weight is None else fill(problem.y, weight > 0)
+    size = problem.linear_physics.A_adjoint(small[:1]).shape[-2:]
     # Enlarging needs no antialiasing: it selects Keys' kernel, which keeps planes as they are.
     return F.interpolate(small, size, mode="bicubic", antialias=True).clamp(0, 1)
 

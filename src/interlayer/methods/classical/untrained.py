@@ -7,20 +7,17 @@ from math import inf, log2
 import torch
 import torch.nn.functional as F
 from deepinv.models import ConvDecoder
-from deepinv.physics import LinearPhysics, Physics
 from torch import Tensor
 
-from interlayer.methods.classical.sparse import HELD_OUT, linear
-from interlayer.problem.fidelity import fidelity_for
-from interlayer.problem.holdout import split_measurements
+from interlayer.methods.classical.sparse import HELD_OUT
+from interlayer.problem.problem import Problem
 
 CODE, CHANNELS, LARGEST = 4, 64, 256
 LEARNING_RATE, PATIENCE = 0.01, 100
 
 
 def dip(
-    physics: Physics,
-    y: Tensor,
+    problem: Problem,
     weight: Tensor | None = None,
     *,
     steps: int = 400,
@@ -33,8 +30,7 @@ def dip(
     image is returned, and end the run when they have not improved for 100 steps.
 
     Args:
-        physics: a linear operator with a gradient.
-        y: measurements (B, ...).
+        problem: measurements (B, ...) by a linear operator with a gradient.
         weight: 1 for measurements that may be used, 0 for others; ``None`` uses all.
         steps: at most; the network is run and differentiated in each.
         seed: of the network, the same for every image.
@@ -48,35 +44,35 @@ def dip(
     Reference: Ulyanov, Vedaldi, Lempitsky, Deep Image Prior, arXiv 1711.10925; Darestani and
     Heckel, Accelerated MRI with un-trained neural networks, arXiv 2007.02471.
 
-    >>> from interlayer.problem.tasks import make_physics
-    >>> physics = make_physics("inpaint:0.5", (3, 16, 16))
-    >>> x_hat = dip(physics, physics(torch.full((1, 3, 16, 16), 0.2)), steps=50)
+    >>> from interlayer.problem import measure
+    >>> problem = measure(torch.full((1, 3, 16, 16), 0.2), "inpaint:0.5", seed=0)
+    >>> x_hat = dip(problem, steps=50)
     >>> bool((x_hat - 0.2).abs().mean() < 0.1)
     True
     """
-    physics = linear(physics)
-    weight = torch.ones(1, device=y.device) if weight is None else weight
-    weights = weight.expand(len(y), *weight.shape[1:])
-    images = zip(y.split(1), weights.split(1), strict=True)
-    return torch.cat([_fitted(physics, *image, steps, seed) for image in images])
+    weight = torch.ones(1, device=problem.y.device) if weight is None else weight
+    weights = weight.expand(len(problem), *weight.shape[1:])
+    images = zip(map(problem.alone, range(len(problem))), weights.split(1), strict=True)
+    return torch.cat([_fitted(*image, steps, seed) for image in images])
 
 
-def _fitted(physics: LinearPhysics, y: Tensor, weight: Tensor, steps: int, seed: int) -> Tensor:
-    """The same for one image."""
+def _fitted(problem: Problem, weight: Tensor, steps: int, seed: int) -> Tensor:
+    """The fit of one image."""
+    physics, y = problem.linear_physics, problem.y
     like = physics.A_adjoint(y)
-    split = split_measurements(physics, y, like, HELD_OUT, [seed])
+    split = problem.split(like, HELD_OUT, [seed])
     net, code = _decoder(like, seed)
     optimiser = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE)
-    error = fidelity_for(physics)
+    error = problem.natural_fidelity
     x_hat, least, age = like, inf, 0
     for _ in range(steps):
         with torch.enable_grad():
             x = F.interpolate(net(code).sigmoid(), like.shape[-2:], mode="bilinear")
             predicted = physics.A(x)
             optimiser.zero_grad()
-            error(predicted, y, weight * split.fit).sum().backward()
+            error(predicted, y, weight * split.fit, x).sum().backward()
         optimiser.step()
-        held_out = error(predicted.detach(), y, weight * split.held).item()
+        held_out = error(predicted.detach(), y, weight * split.held, x).item()
         age += 1
         if not held_out > least:  # nor NaN, which it is where too few are measured to hold any out
             x_hat, least, age = x.detach(), held_out, 0

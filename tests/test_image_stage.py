@@ -1,19 +1,27 @@
 """The image as the last layer: stacking, sparse deviations, consistency with noiseless data."""
 
+from dataclasses import dataclass, field
+
 import pytest
 import torch
 from deepinv.physics import Denoising, Inpainting
 
-from interlayer import ToyGenerator, auto, csgm, make_physics, solve, sparse_gen
-from interlayer.methods.classical.sparse import linear
-from interlayer.problem.facts import can_refine
-from interlayer.problem.holdout import split_measurements
-from interlayer.solver.image_stage import refine
+from interlayer import Problem, auto, csgm, make_physics, solve
+from interlayer.generators import ToyGenerator
+from interlayer.methods import ESTIMATORS, Direct, sparse_gen
+from interlayer.problem import measure
+from interlayer.solver.image_stage import ImageStage, Tick
 from interlayer.solver.projections import project_onto_measurements
 from interlayer.solver.stacking import stacking_weights
 
 SIZE = (3, 16, 16)
 G = ToyGenerator()
+
+
+def moved(problem: Problem, drawn, like: torch.Tensor, holdout: float = 0.1) -> list[Tick]:
+    """The ticks of the image stage from a generator's estimates."""
+    split = problem.split(like, holdout, [0])
+    return list(ImageStage(problem, split, ESTIMATORS).run(drawn))
 
 
 def natural(seed: int) -> torch.Tensor:
@@ -58,9 +66,9 @@ def test_stacking_complex_measurements_sees_both_parts():
 
 @pytest.mark.parametrize("task", ["inpaint:0.3", "superres:4", "circulant:0.2"])
 def test_projection_is_consistent_idempotent_and_never_farther_from_the_truth(task):
-    physics = linear(make_physics(task, SIZE))
     x = torch.rand(2, *SIZE, generator=torch.Generator().manual_seed(2))
-    y, guess = physics.A(x), torch.full_like(x, 0.5)
+    problem = measure(x, task, seed=0)
+    physics, y, guess = problem.linear_physics, problem.y, torch.full_like(x, 0.5)
     one = project_onto_measurements(physics, y, guess, steps=1)
     projected = project_onto_measurements(physics, y, guess, steps=400)
     again = project_onto_measurements(physics, y, projected, steps=400)
@@ -76,7 +84,7 @@ def test_the_image_stage_improves_on_the_generator(task):
     physics = make_physics(task, SIZE)
     solution = solve(physics, physics(x), G, auto(70).within(G.num_layers))
     *_, generator, image = solution.stages
-    assert image.stage.layer == G.num_layers
+    assert image.layer == G.num_layers and image.stage is None
     assert psnr(image.x_hat, x) > psnr(generator.x_hat, x) + 0.2
     assert torch.equal(solution.x_hat, image.x_hat)
 
@@ -106,13 +114,11 @@ def test_sparse_gen_is_csgm_and_a_deviation():
 
 
 def test_without_held_out_measurements_the_estimate_is_only_made_consistent():
-    physics = linear(make_physics("inpaint:0.5", SIZE))
     x = natural(8)
-    y = physics(x)
-    split = split_measurements(physics, y, x, 0.0, [0])
-    ((label, x_hat),) = refine(physics, y, split, [torch.full_like(x, 0.5)])
-    assert label == "projection"
-    known = physics.get_buffer("mask").bool()
+    problem = measure(x, "inpaint:0.5", seed=0)
+    (tick,) = moved(problem, [torch.full_like(x, 0.5)], x, holdout=0.0)
+    x_hat, known = tick.x, problem.known
+    assert tick.label == "projection" and known is not None
     assert torch.allclose(x_hat[known], x[known])
     assert (x_hat[~known] == 0.5).all()
 
@@ -130,33 +136,32 @@ def test_without_held_out_measurements_the_estimate_is_only_made_consistent():
     ],
 )
 def test_only_linear_measurements_with_unbiased_noise_are_refined(task, fits):
-    assert can_refine(make_physics(task, SIZE)) == fits
+    assert measure(natural(0), task, seed=0).least_squares == fits
 
 
 def test_slow_measurements_are_predicted_by_an_average_of_estimates():
-    physics = linear(make_physics("gaussian:60", SIZE))
     x = natural(0)
-    y = physics(x)
-    split = split_measurements(physics, y, x, 0.1, [0])
+    problem = measure(x, "gaussian:60", seed=0)
     rng = torch.Generator().manual_seed(0)
     estimates = [(x + 0.1 * torch.randn(x.shape, generator=rng)).clamp(0, 1) for _ in range(2)]
-    ((label, x_hat),) = refine(physics, y, split, estimates)
-    assert label == "average"
-    assert psnr(x_hat, x) > max(psnr(estimate, x) for estimate in estimates)
+    *_, tick = moved(problem, estimates, x)
+    assert tick.label == "average"
+    assert psnr(tick.x, x) > max(psnr(estimate, x) for estimate in estimates)
 
 
 def test_physics_of_deepinv_itself_can_be_refined():
-    assert can_refine(Denoising())
-    assert can_refine(Inpainting(SIZE, mask=0.5))  # pyright: ignore[reportArgumentType]
+    holes = Inpainting(SIZE, mask=0.5)  # pyright: ignore[reportArgumentType]
+    for physics in (Denoising(), holes):
+        assert Problem(physics, physics(natural(0))).least_squares
 
 
 def test_colours_that_no_measurement_sees_are_the_generators():
     x = torch.rand(1, *SIZE, generator=torch.Generator().manual_seed(9))
-    physics = linear(make_physics("colorize", SIZE))
-    y = physics.A(x)
-    split = split_measurements(physics, y, x, 0.1, [0])
+    problem = measure(x, "colorize", seed=0)
+    physics, y = problem.linear_physics, problem.y
     estimate = 0.1 + 0.8 * x
-    *_, (_, x_hat) = refine(physics, y, split, [estimate])
+    *_, tick = moved(problem, [estimate], x)
+    x_hat = tick.x
     change = x_hat - estimate
     weights = physics.A_adjoint(torch.ones_like(y))
     unseen = change - weights * physics.A(change) / weights.square().sum(1, keepdim=True)
@@ -166,10 +171,39 @@ def test_colours_that_no_measurement_sees_are_the_generators():
 
 def test_a_hole_is_the_generators_though_interpolation_is_better_around_it():
     ramp = torch.linspace(0.2, 0.7, 32).expand(1, 3, 32, 32)
-    physics = linear(make_physics("box:0.2", (3, 32, 32)))
     blob = torch.zeros_like(ramp)
     blob[..., 14:18, 14:18] = 0.2  # drawn by the generator, in the hole
-    y = physics.A(ramp)
-    split = split_measurements(physics, y, ramp, 0.1, [0])
-    *_, (_, x) = refine(physics, y, split, [ramp + 0.1 + blob])
-    torch.testing.assert_close(x, ramp + blob, atol=0.01, rtol=0)
+    problem = measure(ramp, "box:0.2", seed=0)
+    *_, tick = moved(problem, [ramp + 0.1 + blob], ramp)
+    torch.testing.assert_close(tick.x, ramp + blob, atol=0.01, rtol=0)
+
+
+def test_work_is_done_in_rising_shares_and_all_of_it_in_the_end():
+    for task in ("inpaint:0.3", "denoise:0.1", "circulant:0.3", "gaussian:60", "colorize"):
+        x = natural(1)
+        problem = measure(x, task, seed=0)
+        stage = ImageStage(problem, problem.split(x, 0.1, [0]), ESTIMATORS)
+        done = [tick.done for tick in stage.run([torch.full_like(x, 0.5)])]
+        assert done == sorted(done)
+        assert done[-1] == stage.work
+
+
+@dataclass(frozen=True)
+class Oracle(Direct):
+    """An estimator that knows the truth, to see that what is best is found."""
+
+    name: str = "oracle"
+    x: torch.Tensor = field(default_factory=lambda: torch.zeros(1), compare=False)
+
+    def estimate(self, evidence, weight):
+        return self.x
+
+
+def test_an_estimator_that_is_right_takes_over_wherever_it_joins():
+    x = natural(2)
+    physics = make_physics("circulant:0.3+denoise:0.01", SIZE)
+    plain, joined = (
+        solve(physics, physics(x), G, auto(14, estimators).within(G.num_layers)).x_hat
+        for estimators in (ESTIMATORS, (*ESTIMATORS, Oracle(x=x)))
+    )
+    assert psnr(joined, x) > psnr(plain, x) + 10

@@ -1,0 +1,63 @@
+"""How a problem is to be solved, as the command line and the page let a user choose it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from interlayer.generators import Generator
+from interlayer.problem.fidelity import LOSSES
+from interlayer.problem.problem import Problem
+from interlayer.solver.by_name import reconstruct
+from interlayer.solver.records import Settings, State
+
+
+@dataclass(frozen=True)
+class Approach:
+    """A method by its name, and how it is run.
+
+    Attributes:
+        method: a name that `reconstruct` knows.
+        quality: "draft", "normal" or "best".
+        steps: number of steps in all, instead of the quality's.
+        seed: seed of everything random.
+        holdout: fraction of the measurements that judge.
+        loss: the measurement error, a key of `LOSSES`.
+        samples: number of solutions to find; their mean is the estimate.
+    """
+
+    method: str = "auto"
+    quality: str = "normal"
+    steps: int | None = None
+    seed: int = 0
+    holdout: float = 0.1
+    loss: str = "auto"
+    samples: int = 1
+
+    def states(self, problem: Problem, generator: Generator) -> Iterator[State]:
+        """The steps of solving a problem; raises as `reconstruct`."""
+        return reconstruct(
+            replace(problem, fidelity=LOSSES[self.loss]),
+            generator,
+            self.method,
+            quality=self.quality,
+            steps=self.steps,
+            samples=self.samples,
+            settings=Settings(self.seed, self.holdout),
+        )
+
+    def header(self, problem: Problem, generator: Generator) -> dict[str, Any]:
+        """What ``result.json`` says of the problem and how it was solved."""
+        task = problem.task
+        return {
+            "task": None if task is None else task.text,
+            "method": self.method,
+            "quality": self.quality,
+            "seed": self.seed,
+            "generator": generator.name,
+            "precision": str(generator.precision).removeprefix("torch."),
+            "holdout": self.holdout,
+            "loss": self.loss,
+            "samples": self.samples,
+        }

@@ -1,0 +1,224 @@
+"""Estimators: ways to an image from the measurements alone, which `auto` weighs and combines."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from interlayer.methods.classical.denoising import bm3d, takes_bm3d
+from interlayer.methods.classical.filling import fill
+from interlayer.methods.classical.sparse import LAMBDAS, SparsePath, first_picture
+from interlayer.problem.holdout import Split
+from interlayer.problem.problem import Problem
+
+ITERATIONS, LAST_ITERATIONS = 10, 20
+STEPS_PER_LAMBDA = 9  # of a generator, which take the time of one λ
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What an estimator may look at.
+
+    Attributes:
+        problem: the measurements and what is known of them.
+        split: which of them are fitted and which judge.
+        drawn: the generator's estimates (B, 3, H, W) from the fitted ones, the deepest layer's
+            last.
+    """
+
+    problem: Problem
+    split: Split
+    drawn: tuple[Tensor, ...]
+
+    @cached_property
+    def picture(self) -> Tensor | None:
+        """The picture that the fitted measurements suggest by themselves, if they are pixels."""
+        return first_picture(self.problem, self.split.fit) if shows_picture(self.problem) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One image that an estimator proposes.
+
+    Attributes:
+        x: images (B, 3, H, W).
+        level: what it was made with, such as a weight λ, one per image (B, 1, 1, 1).
+        done: how much of the estimator's work is done with it, in (0, 1].
+    """
+
+    x: Tensor
+    level: Tensor
+    done: float = 1.0
+
+    @classmethod
+    def at(cls, x: Tensor, level: float | Tensor = 1.0, done: float = 1.0) -> Candidate:
+        """A candidate whose images share one level."""
+        return cls(x, torch.zeros_like(x[:, :1, :1, :1]) + level, done)
+
+
+@dataclass(frozen=True)
+class Estimator(ABC):
+    """A way to an image from measurements: first from the fitted ones, in the end from all.
+
+    Attributes:
+        name: what progress calls it.
+        work: number of steps of a generator that take the time of `from_fitted`.
+    """
+
+    name: str
+    work: float = 1
+
+    def fits(self, problem: Problem) -> bool:
+        """Whether it suits a problem, whose operator is linear and quick."""
+        return True
+
+    @abstractmethod
+    def from_fitted(self, evidence: Evidence) -> Iterator[Candidate]:
+        """Candidates from the fitted measurements; held-out ones choose among them."""
+
+    @abstractmethod
+    def from_everything(self, evidence: Evidence, best: Candidate) -> Tensor:
+        """The image from all measurements, made as the best of the candidates was."""
+
+
+@dataclass(frozen=True)
+class Direct(Estimator):
+    """An estimator with nothing to choose: a subclass says how, in `estimate`.
+
+    >>> @dataclass(frozen=True)
+    ... class Grey(Direct):
+    ...     def estimate(self, evidence, weight):
+    ...         return torch.full_like(evidence.drawn[-1], 0.5)
+    >>> Grey("grey")
+    Grey(name='grey', work=1)
+    """
+
+    @abstractmethod
+    def estimate(self, evidence: Evidence, weight: Tensor) -> Tensor:
+        """Images (B, 3, H, W) from the measurements whose ``weight``, 0 or 1, is 1."""
+
+    def from_fitted(self, evidence: Evidence) -> Iterator[Candidate]:
+        yield Candidate.at(self.estimate(evidence, evidence.split.fit))
+
+    def from_everything(self, evidence: Evidence, best: Candidate) -> Tensor:
+        return self.estimate(evidence, evidence.split.everything)
+
+
+@dataclass(frozen=True)
+class Drawn(Estimator):
+    """The generator's own estimate after one of its stages, which is what it is.
+
+    Attributes:
+        place: its place in ``evidence.drawn``.
+    """
+
+    name: str = "generator"
+    work: float = 0
+    place: int = -1
+
+    def from_fitted(self, evidence: Evidence) -> Iterator[Candidate]:
+        yield Candidate.at(evidence.drawn[self.place])
+
+    def from_everything(self, evidence: Evidence, best: Candidate) -> Tensor:
+        return best.x
+
+
+@dataclass(frozen=True)
+class Picture(Direct):
+    """`interpolation` where the measurements are pixels, `bicubic` where they are a small image."""
+
+    name: str = "interpolation"
+
+    def fits(self, problem: Problem) -> bool:
+        return shows_picture(problem)
+
+    def estimate(self, evidence: Evidence, weight: Tensor) -> Tensor:
+        return first_picture(evidence.problem, weight)
+
+    def from_fitted(self, evidence: Evidence) -> Iterator[Candidate]:
+        assert evidence.picture is not None
+        yield Candidate.at(evidence.picture)
+
+
+@dataclass(frozen=True)
+class Kriging(Direct):
+    """The generator's estimate plus the interpolation of what it misses at known pixels.
+
+    As kriging with an external drift does: the detail of the one, the smooth parts of the other.
+    """
+
+    name: str = "kriging"
+
+    def fits(self, problem: Problem) -> bool:
+        return problem.known is not None
+
+    def estimate(self, evidence: Evidence, weight: Tensor) -> Tensor:
+        drift, problem = evidence.drawn[-1], evidence.problem
+        assert problem.known is not None
+        return (drift + fill(problem.y - drift, problem.known & (weight > 0))).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Denoiser(Direct):
+    """`bm3d`, for pictures whose Gaussian noise is known."""
+
+    name: str = "bm3d"
+    work: float = 45
+
+    def fits(self, problem: Problem) -> bool:
+        return denoises(problem)
+
+    def estimate(self, evidence: Evidence, weight: Tensor) -> Tensor:
+        return bm3d(evidence.problem, weight)
+
+
+@dataclass(frozen=True)
+class Sparse(Estimator):
+    """Least squares with the sparsity prior that it is named for, "tv" or "wavelet".
+
+    The weight λ runs along a path; beside BM3D, to which it adds nothing, it is left out.
+    """
+
+    work: float = STEPS_PER_LAMBDA * len(LAMBDAS)
+
+    def fits(self, problem: Problem) -> bool:
+        return not denoises(problem)
+
+    def from_fitted(self, evidence: Evidence) -> Iterator[Candidate]:
+        problem, start, lambdas = evidence.problem, None, LAMBDAS
+        if evidence.picture is not None and problem.exact:
+            # A clean picture is best kept, so λ rises from it.
+            start, lambdas = evidence.picture, LAMBDAS[::-1]
+        path = SparsePath(problem, evidence.split.fit, self.name, steps=ITERATIONS)
+        for number, (lambda_, x) in enumerate(path.along(lambdas, start), start=1):
+            yield Candidate.at(x, lambda_, number / len(lambdas))
+
+    def from_everything(self, evidence: Evidence, best: Candidate) -> Tensor:
+        everything = evidence.split.everything
+        path = SparsePath(evidence.problem, everything, self.name, steps=LAST_ITERATIONS)
+        return next(path.along([best.level], best.x))[1]
+
+
+def shows_picture(problem: Problem) -> bool:
+    """Whether the measurements are pixels of the image, or of a smaller one."""
+    return problem.known is not None or problem.small
+
+
+def denoises(problem: Problem) -> bool:
+    """Whether the measurements are pictures that BM3D takes, with Gaussian noise."""
+    return takes_bm3d(problem) and problem.noise.source == "known"
+
+
+ESTIMATORS: tuple[Estimator, ...] = (
+    Picture(),
+    Denoiser(),
+    Kriging(),
+    Sparse("tv"),
+    Sparse("wavelet"),
+)
+"""What `auto` weighs beside the estimates of its own stages."""

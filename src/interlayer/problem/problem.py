@@ -1,0 +1,153 @@
+"""The problem: what was measured of an image, by what, and all that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from deepinv.physics import LinearPhysics, Physics, PoissonNoise
+from torch import Tensor
+
+from interlayer.errors import InputError
+from interlayer.problem import facts
+from interlayer.problem.facts import Noise
+from interlayer.problem.fidelity import Fidelity, fidelity_for, measurement_loss
+from interlayer.problem.holdout import Split, split_measurements
+from interlayer.problem.tasks import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Measurements ``y = A(x) + noise`` of images, with what is known about how they were made.
+
+    Whoever needs to know what kind of measurement this is asks here. The answers follow from the
+    operator and the measurements alone, and each is worked out once, when it is first asked for.
+
+    Attributes:
+        physics: the forward operator ``A`` with its noise and sensor, on images (B, C, H, W).
+        y: measurements (B, ...), finite.
+        fidelity: the measurement error that was asked for; ``None`` leaves it to the method, and
+            then to the noise.
+        task: what makes the operator again; ``None`` where it was not made from a task.
+
+    Raises:
+        InputError: if ``y`` holds NaN or infinity.
+
+    >>> from interlayer import Problem, make_physics
+    >>> physics = make_physics("inpaint:0.5", (3, 16, 16))
+    >>> problem = Problem(physics, physics(torch.rand(1, 3, 16, 16)))
+    >>> problem.exact, problem.linear, problem.slow, problem.noise.source
+    (True, True, False, 'none')
+    """
+
+    physics: Physics
+    y: Tensor
+    fidelity: Fidelity | None = None
+    task: Task | None = None
+
+    def __post_init__(self) -> None:
+        if not self.y.isfinite().all():
+            raise InputError(
+                "the measurements hold NaN or infinite values; remove or mask them first"
+            )
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __repr__(self) -> str:
+        made_by = self.task.text if self.task else type(self.physics).__name__
+        return f"Problem({made_by}, y={tuple(self.y.shape)}, noise {self.noise.source})"
+
+    def alone(self, row: int) -> Problem:
+        """The problem of one image of the batch."""
+        return replace(self, y=self.y[row : row + 1])
+
+    def with_known(self, x_hat: Tensor) -> Tensor:
+        """Images (B, C, H, W) with the measured pixels put back as they were measured.
+
+        Raises:
+            InputError: if the measurements are not noiseless pixels.
+        """
+        if self.known is None or not self.exact:
+            raise InputError(
+                "only pixels measured without noise can be kept; use inpaint, mask, box or half "
+                "alone"
+            )
+        return torch.where(self.known, self.y, x_hat)
+
+    @cached_property
+    def noise(self) -> Noise:
+        """How noisy the measurements are: known, estimated or not at all."""
+        return facts.noise_of(self.physics, self.y)
+
+    @cached_property
+    def exact(self) -> bool:
+        """Whether the measurements are free of noise."""
+        return facts.is_exact(self.physics)
+
+    @cached_property
+    def linear(self) -> bool:
+        """Whether the operator is linear."""
+        return isinstance(self.physics, LinearPhysics)
+
+    @cached_property
+    def slow(self) -> bool:
+        """Whether every product with the operator takes seconds."""
+        return facts.is_slow(self.physics)
+
+    @cached_property
+    def known(self) -> Tensor | None:
+        """Which pixels are known, where the measurements are some of the image's own."""
+        known = facts.known_pixels(self.physics)
+        return None if known is None else known.to(self.y.device)
+
+    @cached_property
+    def small(self) -> bool:
+        """Whether the measurements are the image at a fraction of its size."""
+        return facts.is_small_picture(self.physics)
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether the measurements are the image itself, up to noise."""
+        return facts.is_whole_picture(self.physics)
+
+    @cached_property
+    def picture(self) -> bool:
+        """Whether the measurements are RGB pictures."""
+        return self.y.ndim == 4 and self.y.shape[1] == 3 and not self.y.is_complex()
+
+    @cached_property
+    def colours_open(self) -> bool:
+        """Whether no measurement tells some colours apart; of a linear operator."""
+        return facts.leaves_colours_open(self.linear_physics, self.y)
+
+    @cached_property
+    def natural_fidelity(self) -> Fidelity:
+        """The measurement error that suits the noise and the sensor."""
+        return fidelity_for(self.physics)
+
+    @cached_property
+    def least_squares(self) -> bool:
+        """Whether least squares in the image suit: a linear operator, and noise of mean 0."""
+        unbiased = isinstance(self.physics.noise_model, PoissonNoise)
+        return self.linear and (unbiased or self.natural_fidelity is measurement_loss)
+
+    @property
+    def linear_physics(self) -> LinearPhysics:
+        """The operator, which has to be linear.
+
+        Raises:
+            InputError: if it is not.
+        """
+        if not isinstance(self.physics, LinearPhysics):
+            raise InputError(
+                "tv, wavelet and dip need a linear operator, which this one is not; "
+                "use a method with a generator"
+            )
+        return self.physics
+
+    def split(self, like: Tensor, fraction: float, seeds: Sequence[int]) -> Split:
+        """The measurements that are fitted and those that judge, see `split_measurements`."""
+        return split_measurements(self.physics, self.y, like, fraction, seeds)
