@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 import interlayer
 from interlayer.app.approach import Approach
 from interlayer.app.cli import app
-from interlayer.app.demo import demo, pictures, view
+from interlayer.app.demo import pictures, view
 from interlayer.app.demo.choices import DAMAGES, MASK_FILE, PAINT, methods, qualities, task_of
+from interlayer.app.demo.command import serve_page
 from interlayer.app.demo.handlers import Handlers
 from interlayer.app.demo.run import Ending, Order, Update, fulfil
 from interlayer.app.results import PSNR
@@ -201,4 +202,4 @@ def request_of() -> Callable:
 @pytest.mark.parametrize("auth", ["ada", ":secret", "ada:"])
 def test_half_of_a_login_is_refused(auth: str) -> None:
     with pytest.raises(InputError, match="USER:PASSWORD"):
-        demo(auth=auth)
+        serve_page(auth=auth)

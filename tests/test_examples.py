@@ -1,10 +1,15 @@
 """The examples run, and recover."""
 
 import importlib.util
+import re
+import runpy
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
+EXTENSIONS = sorted((EXAMPLES / "extend").glob("*.py"))
 
 
 def example(name: str) -> ModuleType:
@@ -21,3 +26,19 @@ def test_a_trained_decoder_recovers_an_unseen_shape():
 
 def test_deepinvs_dcgan_recovers_what_it_drew():
     assert example("deepinv_dcgan").main() > 25
+
+
+@pytest.mark.parametrize("file", EXTENSIONS, ids=lambda file: file.stem)
+def test_an_extension_is_short_and_recovers_and_is_in_the_docs(file: Path, capsys):
+    text = file.read_text("utf-8")
+    assert len(text.splitlines()) < 30
+    assert text in (EXAMPLES.parent / "docs" / "extending.md").read_text("utf-8")
+    runpy.run_path(str(file))
+    *_, last = capsys.readouterr().out.splitlines()
+    found = re.match(r"([\d.]+) dB", last)
+    assert found and float(found[1]) > 20
+
+
+def test_a_new_estimator_is_weighed():
+    values = runpy.run_path(str(EXAMPLES / "extend" / "new_estimator.py"))
+    assert values["Landweber"]() in values["method"].estimators

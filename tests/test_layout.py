@@ -9,6 +9,9 @@ import pytest
 
 import interlayer
 
+from . import house
+from .house import FILES, ROOT, name_of
+
 # Each wing with those that it may import from, besides `errors` and `memory`, which all may.
 WINGS: Mapping[str, str] = {
     "errors": "",
@@ -25,13 +28,6 @@ WINGS: Mapping[str, str] = {
     "app": "evaluation recipes solver methods networks problem weights generators media",
 }
 BASE = ("errors", "memory")
-ROOT = Path(interlayer.__file__).parent
-FILES = sorted(ROOT.rglob("*.py"))
-
-
-def name_of(file: Path) -> str:
-    parts = file.relative_to(ROOT.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def wing_of(dotted: str) -> str:
@@ -111,3 +107,13 @@ def test_a_problem_never_knows_generators_weights_or_the_solver() -> None:
     own = "interlayer.problem.tasks"
     for wing in ("generators.toy", "weights.loading", "solver.solving"):
         assert violations(f"import interlayer.{wing}", own) == [f"interlayer.{wing}"]
+
+
+def test_the_house_keeps_its_bounds() -> None:
+    files, folders = house.places()
+    assert len(files) <= 3 and len(folders) <= 10
+    assert house.lengths()[0][0] <= 60, house.lengths()[0]
+    assert len(house.widths()) <= 8, house.widths()
+    assert len(interlayer.__all__) <= 27
+    assert house.kinds_asked() == []
+    assert house.namesakes() == []

@@ -13,8 +13,8 @@ import typer
 from interlayer.app import options
 from interlayer.app.approach import Approach
 from interlayer.app.console import INTERRUPTED, progress_bar, say
-from interlayer.app.demo import MAX_SECONDS, PORT
-from interlayer.app.demo import demo as serve_page
+from interlayer.app.demo.choices import MAX_SECONDS, PORT
+from interlayer.app.demo.command import serve_page
 from interlayer.app.imagine import imagine_class
 from interlayer.app.recover import (
     Recovery,
@@ -79,11 +79,11 @@ app.command("imagine")(imagine_class)
 
 @app.command()
 def demo(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="To listen at.")] = PORT,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = PORT,
     browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page.")] = True,
     auth: Annotated[str | None, typer.Option(help="USER:PASSWORD that visitors must give.")] = None,
-    max_seconds: Annotated[float, typer.Option(min=1, help="For one recovery.")] = MAX_SECONDS,
-    host: Annotated[str, typer.Option(help="To listen at; this machine alone.")] = "127.0.0.1",
+    max_seconds: Annotated[float, typer.Option(min=1, help="Time for one recovery.")] = MAX_SECONDS,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     generator: options.Generators = "faces",
 ) -> None:
     """Open a web page to try it on: draw a mask, watch the face come back."""

@@ -48,24 +48,24 @@ class BatchAdam:
         self._age = torch.where(bad, torch.zeros_like(self._age), self._age + 1)
         size = lr * self._factor / (1 - BETA_1 ** self._age.clamp_min(1))
         unbias = 1 - BETA_2 ** self._age.clamp_min(1)
-        for i, (variable, gradient) in enumerate(zip(self.variables, gradients, strict=True)):
-            self._update(i, variable, gradient, bad, size, unbias)
+        moments = zip(self._mean, self._square, self._before, strict=True)
+        for variable, gradient, (mean, square, before) in zip(
+            self.variables, gradients, moments, strict=True
+        ):
+            undo = _per_image(bad, variable)
+            gradient = torch.where(undo, torch.zeros_like(gradient), gradient)
+            mean.mul_(BETA_1).add_(gradient, alpha=1 - BETA_1).masked_fill_(undo, 0)
+            square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
+            square.masked_fill_(undo, 0)
+            here = torch.where(undo, before, variable)
+            before.copy_(here)
+            scale = (square / _per_image(unbias, variable)).sqrt_().add_(EPSILON)
+            variable.copy_(here - _per_image(size, variable) * mean / scale)
 
-    def _update(
-        self, i: int, variable: Tensor, gradient: Tensor, bad: Tensor, size: Tensor, unbias: Tensor
-    ) -> None:
-        def per_image(values: Tensor) -> Tensor:
-            return values.reshape(-1, *[1] * (variable.ndim - 1))
 
-        undo = per_image(bad)
-        gradient = torch.where(undo, torch.zeros_like(gradient), gradient)
-        mean, square, before = self._mean[i], self._square[i], self._before[i]
-        mean.mul_(BETA_1).add_(gradient, alpha=1 - BETA_1).masked_fill_(undo, 0)
-        square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2).masked_fill_(undo, 0)
-        here = torch.where(undo, before, variable)
-        before.copy_(here)
-        scale = (square / per_image(unbias)).sqrt_().add_(EPSILON)
-        variable.copy_(here - per_image(size) * mean / scale)
+def _per_image(values: Tensor, like: Tensor) -> Tensor:
+    """Values (B,) in a shape that broadcasts against a variable (B, ...)."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
 class Langevin:

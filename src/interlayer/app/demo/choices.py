@@ -10,6 +10,8 @@ from interlayer.methods.presets import METHODS
 from interlayer.solver.by_name import QUALITIES, method_names
 from interlayer.weights.cache import is_cached
 
+PORT = 7860
+MAX_SECONDS = 600.0  # for one recovery
 MASK_FILE = "mask.png"
 PAINT = "paint"
 

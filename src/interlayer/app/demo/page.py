@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import gradio as gr
 from gradio.components import Component
 
-from interlayer.app.demo import MAX_SECONDS, pictures, view
-from interlayer.app.demo.choices import damages, methods, qualities
+from interlayer.app.demo import pictures, view
+from interlayer.app.demo.choices import MAX_SECONDS, damages, methods, qualities
 from interlayer.app.demo.handlers import EXAMPLE, Handlers, slider
 from interlayer.generators import Generator
 
