@@ -99,6 +99,7 @@ class Recorder:
         self.started = time.perf_counter()
         self._bests: dict[int, Best] = {}
         self._point: GeneratorPoint | None = None
+        self._closed_at = self.started
 
     def open(self, space: SearchSpace, adam: BatchAdam) -> StageLog:
         """Begin a stage."""
@@ -113,13 +114,13 @@ class Recorder:
         log = self.log
         assert log is not None
         self.closed, self._point, self.log = (*self.closed, log.record()), log.point(), None
+        self._closed_at = time.perf_counter()
         log.space.move_to({name: log.best[name] for name in log.space.point})
         return_freed_memory()
 
     def note_image(self, layer: int, x: Tensor, loss: Tensor, held_out: Tensor) -> None:
         """Take a step of the image stage, which numbers as the layer after the last."""
-        now, before = time.perf_counter() - self.started, self.image
-        start = sum(record.seconds for record in self.closed)
+        before = self.image
         losses = torch.stack([loss, held_out])[None]
         self.image = StageRecord(
             stage=None,
@@ -129,7 +130,7 @@ class Recorder:
             holdout_loss=held_out,
             deviation=(x - self.closed[-1].x_hat).abs().flatten(1).mean(1),
             undone=torch.zeros_like(loss, dtype=torch.int64),
-            seconds=now - start,
+            seconds=time.perf_counter() - self._closed_at,
             losses=losses if before is None else torch.cat([before.losses, losses]),
         )
 
