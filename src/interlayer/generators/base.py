@@ -146,6 +146,12 @@ def gaussian_by_seed(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
     return torch.stack(rows)
 
 
+def statistics_tensors(generator: Generator) -> dict[str, Tensor]:
+    """Measure every layer, and return the entries ``statistics.{layer}`` of a weights file."""
+    found = measure_statistics(generator)
+    return {f"statistics.{layer}": statistics.std for layer, statistics in found.items()}
+
+
 @torch.no_grad()
 def measure_statistics(generator: Generator, samples: int = 16) -> dict[int, LayerStatistics]:
     """Per-layer statistics over ``samples`` draws of the prior (seeds 0, 1, …), one at a time."""

@@ -11,21 +11,18 @@ from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.generators.base import Generator, measure_statistics
+from interlayer.generators.base import Generator, statistics_tensors
 from interlayer.generators.layout import Layout
 from interlayer.generators.mobilestylegan import MobileStyleGAN, check_shapes
 from interlayer.generators.stylegan2 import StyleGAN2
-from interlayer.media.files import replacing
-from interlayer.weights.openvino import read_openvino_ir, read_openvino_pair
+from interlayer.weights.converted import FORMAT, write_converted
+from interlayer.weights.openvino import read_openvino_pair
 from interlayer.weights.stylegan2_files import find_generator
 from interlayer.weights.torch_files import open_torch_file
 
-__all__ = ["Checkpoint", "convert", "inspect", "load_generator", "read_openvino_ir"]
-FORMAT = "interlayer-weights-1"
 MAX_FILE = 8 << 30
 Format = Literal["safetensors", "openvino", "pytorch"]
 
@@ -123,7 +120,6 @@ def convert(
         if measure and "mapping.embed.weight" not in tensors:
             tensors |= measured(checkpoint, tensors)
     metadata = {
-        "format": FORMAT,
         "architecture": checkpoint.architecture,
         "resolution": str(resolution_of(checkpoint)),
         "name": source.stem,
@@ -131,12 +127,7 @@ def convert(
         "licence": licence or checkpoint.licence or f"the terms of {source.name} hold",
         "settings": json.dumps({"conv_clamp": checkpoint.conv_clamp}),
     }
-    whole = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
-    try:
-        with replacing(target) as partial:
-            save_file(whole, partial, metadata=metadata)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"cannot write {target}: {error}; choose another folder") from None
+    write_converted(target, tensors, metadata)
 
 
 def inspect(path: str | Path) -> Checkpoint:
@@ -156,10 +147,8 @@ def measured(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str,
         generator = MobileStyleGAN(tensors)
     else:
         generator = StyleGAN2(tensors, conv_clamp=checkpoint.conv_clamp)
-    found = {f"latent.{part}": generator.get_buffer(f"latent_{part}") for part in ("mean", "std")}
-    for layer, statistics in measure_statistics(generator).items():
-        found[f"statistics.{layer}"] = statistics.std
-    return found
+    latent = {f"latent.{part}": generator.get_buffer(f"latent_{part}") for part in ("mean", "std")}
+    return latent | statistics_tensors(generator)
 
 
 def resolution_of(checkpoint: Checkpoint) -> int:
