@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from interlayer.generators.sequential import Sequential
 
 
-def dcgan(tensors: Mapping[str, Tensor], name: str = "dcgan") -> Sequential:
+def build_dcgan(tensors: Mapping[str, Tensor], name: str = "dcgan") -> Sequential:
     """The generator, cut behind every ReLU, from its state dictionary.
 
     Layer 0 turns the code into a 4x4 activation, every later one doubles its size; the widths are

@@ -21,7 +21,6 @@ from interlayer.generators.layout import Shape, compare_shapes, linear_shapes
 from interlayer.generators.styles import StyleGenerator, normalise
 
 MAPPING_DEPTH = 8
-EXACT_UP_TO = 32
 
 
 class MobileStyleGAN(StyleGenerator):
@@ -52,13 +51,9 @@ class MobileStyleGAN(StyleGenerator):
         self.resolution = tensors["constant"].shape[-1] * 2 ** (self.depth + 1)
         self.latent_shape = (self.num_ws, tensors["mapping.0.weight"].shape[1])
         self.z_dim = self.latent_shape[1]
-        self.hold({key: channels_last(value) for key, value in tensors.items()})
+        self.hold({key: in_order_of_use(value) for key, value in tensors.items()})
         if "latent.mean" not in tensors:
             self.measure_latent()
-
-    def _dtype(self, index: int) -> torch.dtype:
-        """Of the activations of a doubling block."""
-        return self.precision if 4 * 2**index > EXACT_UP_TO else torch.float32
 
     def mapping(self, gaussian: Tensor) -> Tensor:
         """Style codes w (B, w_dim) of Gaussian latents (B, w_dim)."""
@@ -117,10 +112,10 @@ class MobileStyleGAN(StyleGenerator):
         return modulation.shuffle(bands + bias[:, None, None])
 
 
-def channels_last(weight: Tensor) -> Tensor:
-    """Convolution weights in the memory order that the activations then take too."""
+def in_order_of_use(weight: Tensor) -> Tensor:
+    """Put a kernel, but no other tensor, in channels-last order."""
     is_kernel = weight.ndim == 4 and weight.shape[0] > 1
-    return weight.contiguous(memory_format=torch.channels_last) if is_kernel else weight
+    return modulation.channels_last(weight) if is_kernel else weight
 
 
 def check_shapes(shapes: Mapping[str, Shape]) -> None:

@@ -83,7 +83,7 @@ class _Styled(torch.autograd.Function):
         ctx.save_for_backward(x, scale, *kernels)
         ctx.setting = stride, padding, transposed, groups = setting
         convolution = F.conv_transpose2d if transposed else F.conv2d
-        return joined(
+        return as_batch(
             convolution(image, kernel, stride=stride, padding=padding, groups=groups)
             for image, kernel in zip(x.split(1), kernels, strict=True)
         )
@@ -92,7 +92,7 @@ class _Styled(torch.autograd.Function):
     def backward(ctx, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, scale, *kernels = ctx.saved_tensors
         stride, padding, transposed, groups = ctx.setting
-        grad = joined(
+        grad = as_batch(
             torch.ops.aten.convolution_backward(
                 *(g, image, kernel, None, [stride] * 2, [padding] * 2, [1, 1]),
                 *(transposed, [0, 0], groups, (True, False, False)),
@@ -145,7 +145,7 @@ def nonzero(scale: Tensor) -> Tensor:
     return scale.where(scale != 0, 1e-20)
 
 
-def joined(images: Iterable[Tensor]) -> Tensor:
+def as_batch(images: Iterable[Tensor]) -> Tensor:
     """Batches of one as one batch, without copying a single one."""
     first, *others = images
     return torch.cat([first, *others]) if others else first

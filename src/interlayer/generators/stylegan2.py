@@ -19,7 +19,6 @@ from interlayer.generators.base import LayerState, gaussian_by_seed
 from interlayer.generators.layout import Layout
 from interlayer.generators.styles import StyleGenerator, normalise
 
-EXACT_UP_TO = 32
 ROOT_HALF = 0.5**0.5
 ROOT_TWO = 2**0.5
 
@@ -93,9 +92,6 @@ class StyleGAN2(StyleGenerator):
                     weight = weight.transpose(0, 1)
                 kernel = modulation.channels_last(weight)
                 self.register_buffer(f"{conv}.weight".replace(".", "_"), kernel)
-
-    def _dtype(self, index: int) -> torch.dtype:
-        return self.precision if 4 * 2**index > EXACT_UP_TO else torch.float32
 
     @torch.no_grad()
     def _mean_style(self) -> Tensor:

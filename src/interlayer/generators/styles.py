@@ -12,6 +12,7 @@ from torch import Tensor
 from interlayer.generators.base import Generator, gaussian_by_seed
 
 MEAN_SAMPLES = 10_000
+EXACT_UP_TO = 32
 
 
 class StyleGenerator(Generator):
@@ -36,6 +37,10 @@ class StyleGenerator(Generator):
         for key, value in tensors.items():
             if not key.startswith("statistics."):
                 self.register_buffer(key.replace(".", "_"), value)
+
+    def _dtype(self, index: int) -> torch.dtype:
+        """Type of the activations of the block that doubles to ``4 * 2**index`` px."""
+        return self.precision if 4 * 2**index > EXACT_UP_TO else torch.float32
 
     def _get(self, key: str) -> Tensor:
         return getattr(self, key.replace(".", "_"))

