@@ -29,7 +29,7 @@ from interlayer.evaluation.studies.figures import level_charts, plot
 from interlayer.evaluation.studies.jobs import open_generator
 from interlayer.evaluation.studies.spec import GENERATED, SAMPLE, checked, image_digest
 from interlayer.evaluation.studies.store import Row
-from interlayer.evaluation.studies.worker import TRUTHS
+from interlayer.generators.base import draw_truths
 from interlayer.media.files import replacing, writable_folder
 from interlayer.media.images import contact_sheet, to_picture
 from interlayer.media.samples import sample_photo
@@ -251,8 +251,7 @@ def finished(states: Iterator[il.State]) -> il.Solution:
 def opened(source: str, model: il.Generator) -> Tensor:
     """An image by the name that a study has for it."""
     if source.startswith(GENERATED):
-        with torch.no_grad():
-            return model(model.sample([TRUTHS + int(source.removeprefix(GENERATED))]))
+        return draw_truths(model, [int(source.removeprefix(GENERATED))])
     if source.startswith(SAMPLE):
         return sample_photo(source.removeprefix(SAMPLE), model.resolution)
     return il.read_image(source, model.resolution)

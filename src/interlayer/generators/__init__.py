@@ -1,4 +1,4 @@
-from interlayer.generators.base import Generator, LayerState, LayerStatistics
+from interlayer.generators.base import Generator, LayerState, LayerStatistics, draw_truths
 from interlayer.generators.mobilestylegan import MobileStyleGAN
 from interlayer.generators.sequential import Sequential
 from interlayer.generators.stylegan2 import StyleGAN2
@@ -12,4 +12,5 @@ __all__ = [
     "Sequential",
     "StyleGAN2",
     "ToyGenerator",
+    "draw_truths",
 ]

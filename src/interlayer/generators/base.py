@@ -9,6 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from interlayer.errors import InputError
+
+# PyTorch heeds 32 bits of a seed: the lower half of them is for starts, the upper one for truths.
+_FIRST_TRUTH = 2**31
+
 
 @dataclass(frozen=True)
 class LayerState:
@@ -144,6 +149,33 @@ def gaussian_by_seed(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
     """
     rows = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
     return torch.stack(rows)
+
+
+@torch.no_grad()
+def draw_truths(generator: Generator, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
+    """Draw images to measure and to recover, one per seed, (B, 3, H, W) in [0, 1].
+
+    Image i is ``G(sample(2^31 + seeds[i]))``: a method with a random start sets out from the code
+    that it draws with its own seed, and would find a truth of that same code without searching.
+
+    Args:
+        generator: generator to draw from.
+        seeds: one integer per image, at least 0 and below 2^31; an image depends on its own alone.
+        truncation: see `Generator.sample`.
+
+    Raises:
+        InputError: if a seed is out of range.
+
+    >>> from interlayer.generators import ToyGenerator
+    >>> x = draw_truths(ToyGenerator(), [0, 7])
+    >>> x.shape, torch.equal(x[1:], draw_truths(ToyGenerator(), [7]))
+    (torch.Size([2, 3, 16, 16]), True)
+    """
+    for seed in seeds:
+        if not 0 <= seed < _FIRST_TRUTH:
+            raise InputError(f"draw images with seeds from 0 to {_FIRST_TRUTH - 1}, not {seed}")
+    codes = [generator.sample([_FIRST_TRUTH + seed], truncation) for seed in seeds]
+    return torch.cat([generator(z) for z in codes])  # rounding depends on the size of a batch
 
 
 def statistics_tensors(generator: Generator) -> dict[str, Tensor]:
