@@ -33,6 +33,7 @@ from interlayer.generators.base import draw_truths
 from interlayer.media.files import replacing, writable_folder
 from interlayer.media.images import contact_sheet, to_picture
 from interlayer.media.samples import sample_photo
+from interlayer.memory import keep_freed_memory
 from interlayer.recipes.imagining import drawn, perceptual_distance
 from interlayer.weights.precision import precision_here
 
@@ -349,6 +350,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     try:
         main()
     except il.InputError as error:

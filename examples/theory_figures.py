@@ -24,6 +24,7 @@ import interlayer as il
 from interlayer.evaluation import theory
 from interlayer.media.files import replacing
 from interlayer.media.samples import sample_photo
+from interlayer.memory import keep_freed_memory
 from interlayer.problem import GaussianMatrix, PartialCirculant
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
@@ -426,4 +427,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     main()
