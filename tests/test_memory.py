@@ -1,4 +1,4 @@
-"""What is freed is kept where a program asks for it, and nowhere else."""
+"""Freed memory is kept where a program asks for it, and nowhere else."""
 
 import sys
 

@@ -77,7 +77,7 @@ def tiny(wheel: Path, folder: Path, monkeypatch) -> table.Weights:
 
 
 def visible(folder: Path) -> list[str]:
-    """What a pull has left, besides its lock."""
+    """Names of what a pull has left, besides its lock."""
     return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
 
 

@@ -1,3 +1,5 @@
+"""Pre-trained generators that can be cut between any two of their layers."""
+
 from interlayer.generators.base import Generator, LayerState, LayerStatistics, draw_truths
 from interlayer.generators.mobilestylegan import MobileStyleGAN
 from interlayer.generators.sequential import Sequential

@@ -1,4 +1,4 @@
-"""Photos as people have them: find the faces, cut one out as FFHQ does, lay the result back in.
+"""Faces in photos: find them, cut one out as FFHQ does, lay the result back in.
 
 Points of a photo are complex numbers, column + i row in pixels, with 0 at the outer corner of the
 first pixel: a turn by 90 degrees is a product with i, and a turned square is two numbers.
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from interlayer.errors import InputError
 
-# Faces are searched in the photo at this longer side, then looked at again in upright crops.
+# Faces are searched for in the photo at this longer side, then looked at again in upright crops.
 SEARCH_SIDE, CLOSER_SIDE = 640, 256
 MIN_SCORE = 0.9
 MARGIN = 4  # pixels that bicubic interpolation may want beyond the square
@@ -30,7 +30,7 @@ class Landmarks(NamedTuple):
 
 
 class Square(NamedTuple):
-    """A turned square in a photo: its centre, and the way from there to its right edge.
+    """Turned square in a photo: its centre, and the way from there to its right edge.
 
     Its point v, with real and imaginary part in [-1, 1], lies at ``centre + axis * v``.
 
@@ -47,13 +47,13 @@ class Square(NamedTuple):
 
     @property
     def corners(self) -> tuple[complex, complex, complex, complex]:
-        """Upper left, upper right, lower right, lower left, as seen with the face upright."""
+        """Corners from the upper left one clockwise, as seen with the face upright."""
         c, x, y = self.centre, self.axis, 1j * self.axis
         return c - x - y, c + x - y, c + x + y, c - x + y
 
 
 class Aligned(NamedTuple):
-    """A face ``x`` (1, 3, size, size) in [0, 1], and the square of the photo that it shows."""
+    """Face ``x`` (1, 3, size, size) in [0, 1], and the square of the photo that it shows."""
 
     x: Tensor
     square: Square
@@ -62,12 +62,12 @@ class Aligned(NamedTuple):
 def align(photo: Tensor, size: int, face: int = 0) -> Aligned:
     """Cut a face out of a photo (1, 3, H, W) in [0, 1], upright and framed as in FFHQ.
 
-    Args:
-        photo: as `interlayer.media.images.read_image` reads it without a size.
-        size: side of the result in pixels.
-        face: which one, counted from 0, the largest first.
-
     Where the square reaches beyond the photo, the photo is mirrored.
+
+    Args:
+        photo: photo as `interlayer.media.images.read_image` reads it without a size.
+        size: side of the result in pixels.
+        face: number of the face, counted from 0, the largest first.
 
     Raises:
         InputError: if the photo shows no face, or not that many.
@@ -94,7 +94,7 @@ def align(photo: Tensor, size: int, face: int = 0) -> Aligned:
 
 
 def find_faces(photo: Tensor) -> list[Landmarks]:
-    """The faces of a photo (1, 3, H, W) in [0, 1], the largest first; none gives an empty list.
+    """Find the faces of a photo (1, 3, H, W) in [0, 1], the largest first.
 
     RetinaFace (arXiv 1905.00641) searches the whole photo, then an upright crop of every face, so
     that the landmarks hardly depend on how large the face is or how it is turned.
@@ -117,7 +117,7 @@ def find_faces(photo: Tensor) -> list[Landmarks]:
 
 
 def ffhq_square(face: Landmarks) -> Square:
-    """The square that FFHQ cuts around a face.
+    """Return the square that FFHQ cuts around a face.
 
     With ``e`` the middle between the eyes, ``d`` the way from the left eye to the right one and
     ``m`` that from ``e`` to the middle of the mouth:
@@ -139,7 +139,7 @@ def ffhq_square(face: Landmarks) -> Square:
 
 
 def cut(photo: Tensor, square: Square, size: int) -> Tensor:
-    """The square of a photo (1, 3, H, W) as an upright image (1, 3, size, size).
+    """Cut a square of a photo (1, 3, H, W) out as an upright image (1, 3, size, size).
 
     The photo is shrunk with antialiasing before it is turned (bicubic), and mirrored at its edges.
 
@@ -160,10 +160,10 @@ def paste_back(photo: Tensor, square: Square, x_hat: Tensor, feather: float = 0.
     """Lay an image (1, 3, size, size) into the square of the photo (1, 3, H, W) it was cut from.
 
     Args:
-        photo: the whole photo; it is not changed.
-        square: of `align`.
-        x_hat: what takes its place, at any size.
-        feather: width of the soft edge, within the square, in halves of its side: in (0, 1].
+        photo: whole photo, which is not changed.
+        square: square that `align` has cut out.
+        x_hat: image that takes its place, at any size.
+        feather: width of the soft edge within the square, in halves of its side, in (0, 1].
 
     >>> photo, square = torch.rand(1, 3, 48, 64), Square(30 + 20j, 8 + 2j)
     >>> grey = paste_back(photo, square, torch.full((1, 3, 16, 16), 0.5))
@@ -182,12 +182,12 @@ def paste_back(photo: Tensor, square: Square, x_hat: Tensor, feather: float = 0.
 
 
 def _detect(image: Tensor) -> list[Landmarks]:
-    """The faces that the detector sees in an image (1, 3, H, W), in the image's pixels."""
+    """Detect the faces in an image (1, 3, H, W), in the image's pixels."""
     try:
         from retinaface import detect_faces
     except ImportError as error:
         raise InputError(
-            f"faces cannot be searched for ({error}); run pip install 'interlayer[align]'"
+            f"the face detector is not installed ({error}); run pip install 'interlayer[align]'"
         ) from None
     levels = image[0].permute(1, 2, 0).mul(255).round().cpu().numpy()
     faces = detect_faces(levels, score_threshold=MIN_SCORE)
@@ -197,7 +197,7 @@ def _detect(image: Tensor) -> list[Landmarks]:
 
 
 def _looked_closer(photo: Tensor, face: Landmarks) -> Landmarks:
-    """The same face with the landmarks that the detector sees in its upright crop."""
+    """Detect the landmarks of a face again, in its upright crop."""
     square = ffhq_square(face)
     middle = (1 + 1j) * CLOSER_SIDE / 2
     seen = _detect(cut(photo, square, CLOSER_SIDE))
@@ -210,7 +210,7 @@ def _looked_closer(photo: Tensor, face: Landmarks) -> Landmarks:
 
 
 def _bounds(photo: Tensor, square: Square, margin: float = 0) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the photo's part that holds the square and a margin."""
+    """Left, top, right and bottom of the part of the photo with the square and a margin."""
     height, width = photo.shape[-2:]
     columns = [corner.real for corner in square.corners]
     rows = [corner.imag for corner in square.corners]
@@ -223,14 +223,14 @@ def _bounds(photo: Tensor, square: Square, margin: float = 0) -> tuple[int, int,
 
 
 def _lattice(width: int, height: int, device: torch.device) -> Tensor:
-    """The centres of pixels, (height, width) complex."""
+    """Centres of pixels, (height, width) complex."""
     columns = torch.arange(width, device=device) + 0.5
     rows = torch.arange(height, device=device) + 0.5
     return torch.complex(columns.expand(height, width), rows[:, None].expand(height, width))
 
 
 def _reduced(image: Tensor, factor: float) -> Tensor:
-    """The image made ``factor`` times smaller with antialiasing; as it is if that is below 1."""
+    """Make an image ``factor`` times smaller with antialiasing; leave it if that is below 1."""
     if factor <= 1:
         return image
     size = [max(1, round(side / factor)) for side in image.shape[-2:]]
@@ -238,6 +238,6 @@ def _reduced(image: Tensor, factor: float) -> Tensor:
 
 
 def _values_at(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """The image at points (h, w), where its edges are -1 and 1."""
+    """Interpolate an image at points (h, w), where its edges are -1 and 1."""
     grid = torch.stack([x, y], -1)[None].to(image.dtype)
     return F.grid_sample(image, grid, "bicubic", "reflection", align_corners=False)

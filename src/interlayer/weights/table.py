@@ -22,7 +22,7 @@ from interlayer.weights.wheels import Wheel
 
 @dataclass(frozen=True)
 class Weights:
-    """One entry of the table of named weights.
+    """Entry of the table of named weights.
 
     Attributes:
         name: key of ``WEIGHTS``, by which the command line calls the weights.
