@@ -18,6 +18,7 @@ import torch
 
 import interlayer
 from interlayer import Generator, Method, Stage, State
+from interlayer.memory import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results" / "scaling.json"
 STEPS = 7
@@ -33,6 +34,7 @@ def run(generator: Generator, task: str, layer: int, batch: int) -> Iterator[Sta
 
 def main() -> None:
     """Measure, print and write."""
+    keep_freed_memory()
     generator = interlayer.load("faces")
     base = ("circulant:0.01", 0, 1)
     variants = [("circulant:0.01", 0, batch) for batch in (2, 4)]

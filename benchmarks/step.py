@@ -27,6 +27,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import interlayer
 from interlayer import Method, Stage, iterate, make_physics
+from interlayer.memory import keep_freed_memory
 from interlayer.weights import table, wheels
 
 RESULTS = Path(__file__).parent / "results" / "step.json"
@@ -124,6 +125,7 @@ def breakdown(step: Callable[[], object]) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print and write."""
+    keep_freed_memory()
     generator = interlayer.load("faces")
     actions: dict[str, Callable[[], object]] = {}
     for precision in PRECISIONS:

@@ -4,8 +4,8 @@ A step is a forward pass, the backward pass of a squared error to styles, noise 
 activation, and an Adam update. The textbook formulation is the paper's own: every sample's weights
 are scaled and normalised and a grouped convolution applies them, so that the gradient goes through
 the weights. Every variant runs in a process of its own, for its peak memory, with random weights.
-All but "plain", which is the textbook's as it would be found, keep freed memory, as `solve` does;
-ratios are to "textbook", which does too.
+All but "plain", which is the textbook's as it would be found, keep freed memory, as the command
+line does; ratios are to "textbook", which does too.
 
     python benchmarks/stylegan2_step.py --sizes 256 1024
 """

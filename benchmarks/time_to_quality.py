@@ -18,6 +18,7 @@ from pathlib import Path
 
 import interlayer
 from interlayer import Method, csgm, ilo, iterate
+from interlayer.memory import keep_freed_memory
 from interlayer.problem.measurements import measure
 
 RESULTS = Path(__file__).parent / "results" / "time_to_quality.jsonl"
@@ -33,6 +34,7 @@ def trace(physics, y, generator: interlayer.Generator, method: Method) -> Iterat
 
 def main() -> None:
     """Measure, print and write."""
+    keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", nargs="+", type=Path)
     parser.add_argument("--tasks", nargs="+", default=["circulant:0.01", "inpaint:0.01"])

@@ -12,6 +12,7 @@ import torch
 from deepinv.models import DCGANGenerator
 
 import interlayer as il
+from interlayer.generators.base import draw_truths
 
 
 def main(steps: int = 240) -> float:
@@ -19,7 +20,7 @@ def main(steps: int = 240) -> float:
     torch.manual_seed(0)
     network = DCGANGenerator(output_size=64, nz=32, ngf=16, nc=3)
     generator = il.Sequential(network.model, cuts=["2", "5"], latent_shape=(32, 1, 1))
-    x = generator(generator.sample([7]))
+    x = draw_truths(generator, [7])
     physics = il.make_physics("circulant:0.1", x.shape[1:])
     solution = il.solve(physics, physics(x), generator, il.ilo(steps, layers=(0, 1, 2)))
     psnr = -10 * (solution.x_hat - x).square().mean().log10().item()

@@ -29,11 +29,24 @@ from interlayer.evaluation.studies.figures import level_charts, plot
 from interlayer.evaluation.studies.jobs import open_generator
 from interlayer.evaluation.studies.spec import GENERATED, SAMPLE, checked, image_digest
 from interlayer.evaluation.studies.store import Row
-from interlayer.evaluation.studies.worker import TRUTHS
+from interlayer.generators.base import draw_truths
 from interlayer.media.files import replacing, writable_folder
 from interlayer.media.images import contact_sheet, to_picture
 from interlayer.media.samples import sample_photo
-from interlayer.recipes.imagining import drawn, perceptual_distance
+from interlayer.memory import keep_freed_memory
+from interlayer.networks.classifiers import Classifier, load_classifier
+from interlayer.problem import measure
+from interlayer.recipes.imagining import (
+    TRUNCATION,
+    ClassifierPhysics,
+    Near,
+    class_probability,
+    imagine,
+    imagine_pixels,
+    perceptual_distance,
+    towards_class,
+)
+from interlayer.solver import GeneratorPoint
 from interlayer.weights.precision import precision_here
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
@@ -201,32 +214,39 @@ def crop(x: Tensor) -> Tensor:
 
 def draw_class(setup: Setup, seed: int) -> Tensor:
     """A row of figure 4: a class, drawn from a generated face and from the face's bare pixels."""
-    model, judge, name = setup.model(), il.load_classifier(), CLASSES[seed]
-    start = drawn(model, [seed])
-    method = il.towards_class(setup.effort.steps).within(model.num_layers)
-    states = il.imagine(model, judge, name, method=method, start=start, seed=seed)
+    model, judge, name = setup.model(), load_classifier(), CLASSES[seed]
+    start = GeneratorPoint(model.sample([seed], TRUNCATION))
+    method = towards_class(setup.effort.steps).within(model.num_layers)
+    settings, first = il.Settings(seed, start=start), start.image(model)
+    states = imagine(model, ClassifierPhysics(judge), name, method=method, settings=settings)
     panels = {
-        f"generated face {seed}": start.x_hat,
+        f"generated face {seed}": first,
         name: finished(states).x_hat,
-        "its pixels alone": il.imagine_pixels(judge, start.x_hat, name, steps=method.steps),
+        "its pixels alone": imagine_pixels(
+            ClassifierPhysics(judge), first, name, steps=method.steps
+        ),
     }
     return contact_sheet([(f"{k}\n{chance(judge, x, name)}", x) for k, x in panels.items()], 320)
 
 
 def draw_morph(setup: Setup, source: str) -> Tensor:
     """A row of figure 5: an image on its way to the first class, ever less near to itself."""
-    model, judge, distance = setup.model(), il.load_classifier(), perceptual_distance()
+    model, judge, distance = setup.model(), load_classifier(), perceptual_distance()
     x = opened(source, model)
-    everything = il.make_physics("inpaint:1", tuple(x.shape[1:]))
-    csgm = il.reconstruct(everything, x, model, "csgm", quality=setup.effort.quality, holdout=0)
-    start = finished(csgm)
-    method = il.towards_class(setup.effort.steps).within(model.num_layers)
-    panels = {Path(source).name: x, "nearest in the range": start.x_hat}
+    everything, quality = measure(x, "inpaint:1", seed=0), setup.effort.quality
+    exact = il.Settings(holdout=0)
+    nearest = finished(il.reconstruct(everything, model, "csgm", quality=quality, settings=exact))
+    method = towards_class(setup.effort.steps).within(model.num_layers)
+    panels = {Path(source).name: x, "nearest in the range": nearest.x_hat}
     for weight in NEARNESS:
-        states = il.imagine(
-            model, judge, CLASSES[0], method=method, near=x, weight=weight, distance=distance,
-            start=start,
-        )  # fmt: skip
+        states = imagine(
+            model,
+            ClassifierPhysics(judge),
+            CLASSES[0],
+            method=method,
+            near=Near(x, weight, distance),
+            settings=il.Settings(start=nearest.point),
+        )
         panels[f"weight {weight}"] = finished(states).x_hat
     lines = {
         k: f"{k}\n{chance(judge, panel, CLASSES[0])}, distance {distance(panel, x).item():.3f}"
@@ -235,9 +255,9 @@ def draw_morph(setup: Setup, source: str) -> Tensor:
     return contact_sheet([(lines[k], panel) for k, panel in panels.items()], 288)
 
 
-def chance(judge: il.Classifier, x: Tensor, name: str) -> str:
+def chance(judge: Classifier, x: Tensor, name: str) -> str:
     """How sure the classifier is of a class."""
-    return f"{name} {100 * il.class_probability(judge, x, name).item():.1f} %"
+    return f"{name} {100 * class_probability(judge, x, name).item():.1f} %"
 
 
 def finished(states: Iterator[il.State]) -> il.Solution:
@@ -251,8 +271,7 @@ def finished(states: Iterator[il.State]) -> il.Solution:
 def opened(source: str, model: il.Generator) -> Tensor:
     """An image by the name that a study has for it."""
     if source.startswith(GENERATED):
-        with torch.no_grad():
-            return model(model.sample([TRUTHS + int(source.removeprefix(GENERATED))]))
+        return draw_truths(model, [int(source.removeprefix(GENERATED))])
     if source.startswith(SAMPLE):
         return sample_photo(source.removeprefix(SAMPLE), model.resolution)
     return il.read_image(source, model.resolution)
@@ -301,7 +320,7 @@ def recover(setup: Setup, figures: Sequence[int]) -> None:
             write_jpeg(setup.out / "paper_figure3.jpg", draw_details(study, pictures))
 
 
-def imagine(setup: Setup, figures: Sequence[int]) -> None:
+def draw_imagined(setup: Setup, figures: Sequence[int]) -> None:
     """Figures 4 and 5: make the rows that are missing, then stack them."""
     steps = f"{setup.generator.replace('/', '_')}-{setup.effort.steps}"
     if 4 in figures:
@@ -346,10 +365,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     if recoveries := [figure for figure in figures if figure < 4]:
         recover(setup, recoveries)
-    imagine(setup, figures)
+    draw_imagined(setup, figures)
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     try:
         main()
     except il.InputError as error:

@@ -24,6 +24,7 @@ import interlayer as il
 from interlayer.evaluation import theory
 from interlayer.media.files import replacing
 from interlayer.media.samples import sample_photo
+from interlayer.memory import keep_freed_memory
 from interlayer.problem import GaussianMatrix, PartialCirculant
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
@@ -280,11 +281,11 @@ def figure_faces(x: Tensor) -> None:
         methods = [il.ilo(steps=60, radius=radius) for radius in radii]
         found = [il.solve(physics, y, generator, method) for method in methods]
         errors[level] = [distance(solution.x_hat, x).item() for solution in found]
-        deepest = replace(il.auto(84), finish="nothing")
-        stages = [s for s in il.solve(physics, y, generator, deepest).stages if s.stage.layer]
+        deepest = replace(il.auto(84), estimators=None)
+        stages = [s for s in il.solve(physics, y, generator, deepest).stages if s.layer]
         reached[level] = [record.deviation.item() for record in stages]
         left.plot(range(len(radii)), errors[level], "o-", label=f"{100 * level:g} %")
-        layers = [record.stage.layer for record in stages]
+        layers = [record.layer for record in stages]
         right.plot(layers, reached[level], "o-", label=f"{100 * level:g} %")
     print(
         "\n(c) relative error of ILO with faces by radius; mean deviation at each layer of auto\n"
@@ -426,4 +427,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     main()

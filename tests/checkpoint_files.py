@@ -120,7 +120,7 @@ def rosinality_state(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def saved(value: Any, legacy: bool = False) -> bytes:
-    """What `torch.save` writes."""
+    """Bytes that `torch.save` writes."""
     stream = io.BytesIO()
     torch.save(value, stream, _use_new_zipfile_serialization=not legacy)
     return stream.getvalue()

@@ -240,7 +240,7 @@ def test_expanded_tensors_are_refused(tmp_path: Path, legacy: bool) -> None:
 
 
 def module_record(children: dict, **state) -> Record:
-    """What a pickled module is read as."""
+    """Record that a pickled module is read as."""
     return Record(Name("nets.Generator"), (), {"_modules": children, **state})
 
 

@@ -9,14 +9,9 @@ from torch import Tensor, nn
 from torchvision.models import resnet50
 
 from interlayer.errors import InputError
-from interlayer.networks.classifiers import (
-    IMAGENET_CLASSES,
-    Classifier,
-    EfficientNetLite0,
-    class_index,
-    fold_batch_norms,
-    load_classifier,
-)
+from interlayer.networks.classifiers import Classifier, load_classifier
+from interlayer.networks.efficientnet import EfficientNetLite0, fold_batch_norms
+from interlayer.networks.imagenet import IMAGENET_CLASSES, class_index
 from interlayer.weights import cache
 
 

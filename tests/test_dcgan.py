@@ -3,7 +3,7 @@ from torch import nn
 
 from interlayer import csgm, ilo, make_physics, solve
 from interlayer.generators.base import measure_statistics
-from interlayer.generators.dcgan import dcgan
+from interlayer.generators.dcgan import build_dcgan
 from interlayer.weights import loading
 
 
@@ -25,7 +25,7 @@ def network() -> nn.Sequential:
 @torch.no_grad()
 def test_the_chain_is_the_network_of_its_state_dictionary():
     module = network()
-    G = dcgan(module.state_dict())
+    G = build_dcgan(module.state_dict())
     z = G.sample([0, 1])
     assert (G.num_layers, G.resolution, G.latent_shape) == (3, 16, (5, 1, 1))
     torch.testing.assert_close(G(z), (module(z) + 1) / 2)
@@ -33,9 +33,9 @@ def test_the_chain_is_the_network_of_its_state_dictionary():
 
 def test_stored_statistics_are_used_as_they_are():
     tensors = dict(network().state_dict())
-    measured = measure_statistics(dcgan(tensors))
+    measured = measure_statistics(build_dcgan(tensors))
     stored = {f"statistics.{i}": 2 * found.std for i, found in measured.items()}
-    G = dcgan(tensors | stored)
+    G = build_dcgan(tensors | stored)
     assert all(torch.equal(G.statistics(i).std, 2 * measured[i].std) for i in (1, 2))
 
 
@@ -54,7 +54,7 @@ def test_a_search_gets_away_from_its_start():
     with torch.no_grad():
         module.get_parameter("0.weight").mul_(0.1)
         module.get_parameter("1.bias").fill_(-1.0)  # at z = 0 every rectifier is off
-    G = dcgan(module.state_dict())
+    G = build_dcgan(module.state_dict())
     x = G(G.sample([5]))
     physics = make_physics("inpaint:0.5", tuple(x.shape[1:]))
     solution = solve(physics, physics(x), G, csgm(40))

@@ -31,7 +31,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     judge = Classifier(Brightest(), 8, [0.0] * 3, [1.0] * 3, names=("bull frog", "volcano", "x"))
     worker = Worker(Setup(torch.get_num_threads()))
     monkeypatch.setattr(paper, "local_slots", lambda: [Inline(worker.run)])
-    monkeypatch.setattr(paper.il, "load_classifier", lambda: judge)
+    monkeypatch.setattr(paper, "load_classifier", lambda: judge)
     monkeypatch.setattr(paper, "perceptual_distance", lambda: mean_squared_error)
     monkeypatch.setattr(paper, "QUICK", paper.Effort("draft", 2, 2, images=1, classes=2, steps=4))
     monkeypatch.setattr(paper, "PROBLEMS", ("inpaint:0.3", "colorize"))

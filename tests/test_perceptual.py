@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from interlayer.errors import InputError
+from interlayer.evaluation import metrics
 from interlayer.evaluation.metrics import lpips
-from interlayer.networks import perceptual
 from interlayer.networks.perceptual import (
-    LAYOUTS,
+    TRUNK_LAYOUTS,
     Blur,
     BlurredConvolution,
     Convolution,
@@ -34,7 +34,7 @@ def toy(trunk: Trunk) -> PerceptualNetwork:
         size = (4, 4 if number else 3, width, width)
         tensors[f"{trunk}.conv{number}.weight"] = torch.randn(size, generator=rng) / width
         tensors[f"{trunk}.conv{number}.bias"] = torch.randn(4, generator=rng)
-    for place in range(len(LAYOUTS[trunk].convolutions)):
+    for place in range(len(TRUNK_LAYOUTS[trunk].convolutions)):
         tensors[f"{trunk}.head{place}"] = torch.rand(4, generator=rng)
     return PerceptualNetwork(tensors, trunk)
 
@@ -246,8 +246,8 @@ def weights(tmp_path: Path, monkeypatch) -> Callable[[bool, bool], None]:
         if theirs:
             (tmp_path / "checkpoints" / "alexnet-owt-7be5be79.pth").touch()
         monkeypatch.setattr(cache, "is_cached", lambda _: ours)
-        monkeypatch.setattr(perceptual, "load_perceptual", lambda: toy("alex"))
-        monkeypatch.setattr(perceptual, "LPIPS", Metric)
+        monkeypatch.setattr(metrics, "load_perceptual", lambda: toy("alex"))
+        monkeypatch.setattr(metrics, "LPIPS", Metric)
 
     return place
 

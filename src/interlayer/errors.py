@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """Something the caller gave cannot be used; the message is one sentence with what to do.
+    """Error in something that the caller gave; the message is one sentence with what to do.
 
     The command line prints the message alone and exits with status 2.
 

@@ -1,4 +1,6 @@
-from interlayer.generators.base import Generator, LayerState, LayerStatistics
+"""Pre-trained generators that can be cut between any two of their layers."""
+
+from interlayer.generators.base import Generator, LayerState, LayerStatistics, draw_truths
 from interlayer.generators.mobilestylegan import MobileStyleGAN
 from interlayer.generators.sequential import Sequential
 from interlayer.generators.stylegan2 import StyleGAN2
@@ -12,4 +14,5 @@ __all__ = [
     "Sequential",
     "StyleGAN2",
     "ToyGenerator",
+    "draw_truths",
 ]

@@ -1,4 +1,4 @@
-"""What every generator is: numbered layers, a state that crosses a cut, statistics of its prior."""
+"""Generators: numbered layers, a state that crosses a cut, and statistics of the prior."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from interlayer.errors import InputError
+
+# PyTorch heeds 32 bits of a seed: the lower half of them is for starts, the upper one for truths.
+_FIRST_TRUTH = 2**31
+
 
 @dataclass(frozen=True)
 class LayerState:
@@ -18,7 +23,7 @@ class LayerState:
         h: activation (B, C, H, W) that enters the next layer; ``None`` before the first layer of a
             generator that grows from a constant.
         ws: style codes (B, num_ws, w_dim), one per style input; ``None`` where there are none.
-        noise: the noise maps still to come and those used, each (1 or B, 1, H, W); empty if none.
+        noise: noise maps of all layers, each (1 or B, 1, H, W); empty if there are none.
         rgb: running image (B, 3, H, W) of generators with an RGB skip, else ``None``.
     """
 
@@ -28,7 +33,7 @@ class LayerState:
     rgb: Tensor | None = None
 
     def map(self, fn: Callable[[Tensor], Tensor]) -> LayerState:
-        """The state with ``fn`` applied to every tensor in it."""
+        """Return the state with ``fn`` applied to every tensor in it."""
         return LayerState(
             h=None if self.h is None else fn(self.h),
             ws=None if self.ws is None else fn(self.ws),
@@ -39,7 +44,7 @@ class LayerState:
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """How the input of one layer varies over the generator's own samples.
+    """Spread of the input of one layer over the generator's own samples.
 
     ``std[c]^2 = mean over positions of Var over samples of h[c, position]``, shape (C, 1, 1), or
     (C,) where the activation has no positions. It is the unit of length at that layer: radii and
@@ -68,29 +73,29 @@ class Generator(nn.Module, ABC):
     num_layers: int
     resolution: int
     channels: int = 3
-    precision: torch.dtype = torch.float32  # of large activations, where a generator has a choice
+    precision: torch.dtype = torch.float32  # type of large activations, if there is a choice
     starts_at_mean: bool = True  # whether a search can set out from z = 0
     latent_shape: tuple[int, ...]
 
     @abstractmethod
     def sample(self, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
-        r"""Whitened latent codes (B, \*latent_shape) of the prior, one per seed.
+        r"""Draw whitened latent codes (B, \*latent_shape) of the prior, one per seed.
 
         Args:
             seeds: one integer per image; an image depends on its own seed only.
-            truncation: ψ in [0, 1]; pulls each code towards the mean, 0 gives the mean itself.
+            truncation: factor ψ in [0, 1] that pulls each code towards the mean; 0 gives the mean.
         """
 
     @abstractmethod
     def start(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> LayerState:
-        """The state before layer 0 for whitened codes ``z``; ``noise`` replaces the fixed maps."""
+        """Return the state before layer 0 for codes ``z``; ``noise`` replaces the fixed maps."""
 
     @abstractmethod
     def layer(self, index: int, state: LayerState) -> LayerState:
-        """The state after layer ``index``, given the state before it."""
+        """Return the state after layer ``index``, given the state before it."""
 
     def run(self, state: LayerState, start: int, stop: int) -> LayerState:
-        """Push a state through layers ``start`` to ``stop - 1``: ``G_stop ∘ … ∘ G_(start+1)``.
+        """Pass a state through layers ``start`` to ``stop - 1``: ``G_stop ∘ … ∘ G_(start+1)``.
 
         Raises:
             ValueError: unless ``0 <= start <= stop <= num_layers``.
@@ -104,19 +109,22 @@ class Generator(nn.Module, ABC):
         return state
 
     def image(self, state: LayerState) -> Tensor:
-        """The image (B, 3, H, W) of a state after the last layer; [0, 1] up to overshoot."""
+        """Return the image (B, 3, H, W) of a state after the last layer; [0, 1] up to overshoot."""
         final = state.h if state.rgb is None else state.rgb
         assert final is not None
         return (final + 1) / 2
 
     def forward(self, z: Tensor) -> Tensor:
-        """``G(z)`` as an image (B, 3, H, W), clipped to [0, 1]."""
+        """Return ``G(z)`` as an image (B, 3, H, W), clipped to [0, 1]."""
         return self.image(self.run(self.start(z), 0, self.num_layers)).clamp(0, 1)
 
     def statistics(self, layer: int) -> LayerStatistics:
-        """Statistics of the input of ``layer`` (1 to num_layers - 1), computed once and kept.
+        """Return the statistics of the input of ``layer`` (1 to num_layers - 1).
 
-        They are measured on 16 samples of the prior with fixed seeds.
+        They are measured once, on 16 samples of the prior with fixed seeds, and kept.
+
+        Raises:
+            ValueError: if the layer has no input activation.
         """
         if not 1 <= layer < self.num_layers:
             raise ValueError(f"layer {layer} of {self.name} has no input activation to measure")
@@ -136,7 +144,7 @@ class Generator(nn.Module, ABC):
 
 
 def gaussian_by_seed(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
-    r"""Standard Gaussian draws (B, \*shape), row i from seed i alone (CPU, float32).
+    r"""Draw standard Gaussians (B, \*shape), row i from seed i alone (CPU, float32).
 
     >>> pair = gaussian_by_seed([3, 4], (2, 2))
     >>> torch.equal(pair[1:], gaussian_by_seed([4], (2, 2)))
@@ -147,8 +155,41 @@ def gaussian_by_seed(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
 
 
 @torch.no_grad()
+def draw_truths(generator: Generator, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
+    """Draw images to measure and to recover, one per seed, (B, 3, H, W) in [0, 1].
+
+    Image i is ``G(sample(2^31 + seeds[i]))``: a method with a random start sets out from the code
+    that it draws with its own seed, and would find a truth of that same code without searching.
+
+    Args:
+        generator: generator to draw from.
+        seeds: one integer per image, at least 0 and below 2^31; an image depends on its own alone.
+        truncation: factor as in `Generator.sample`.
+
+    Raises:
+        InputError: if a seed is out of range.
+
+    >>> from interlayer.generators import ToyGenerator
+    >>> x = draw_truths(ToyGenerator(), [0, 7])
+    >>> x.shape, torch.equal(x[1:], draw_truths(ToyGenerator(), [7]))
+    (torch.Size([2, 3, 16, 16]), True)
+    """
+    for seed in seeds:
+        if not 0 <= seed < _FIRST_TRUTH:
+            raise InputError(f"draw images with seeds from 0 to {_FIRST_TRUTH - 1}, not {seed}")
+    codes = [generator.sample([_FIRST_TRUTH + seed], truncation) for seed in seeds]
+    return torch.cat([generator(z) for z in codes])  # rounding depends on the size of a batch
+
+
+def statistics_tensors(generator: Generator) -> dict[str, Tensor]:
+    """Measure every layer, and return the entries ``statistics.{layer}`` of a weights file."""
+    found = measure_statistics(generator)
+    return {f"statistics.{layer}": statistics.std for layer, statistics in found.items()}
+
+
+@torch.no_grad()
 def measure_statistics(generator: Generator, samples: int = 16) -> dict[int, LayerStatistics]:
-    """Per-layer statistics over ``samples`` draws of the prior (seeds 0, 1, …), one at a time."""
+    """Measure every layer's input over ``samples`` draws of the prior (seeds 0, 1, …)."""
     total: dict[int, Tensor] = {}
     squares: dict[int, Tensor] = {}
     for seed in range(samples):

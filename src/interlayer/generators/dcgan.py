@@ -1,4 +1,4 @@
-"""DCGAN (arXiv 1511.06434): transposed convolutions from a Gaussian code to a small image."""
+"""DCGAN (arXiv 1511.06434), transposed convolutions from a Gaussian code to a small image."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor, nn
 from interlayer.generators.sequential import Sequential
 
 
-def dcgan(tensors: Mapping[str, Tensor], name: str = "dcgan") -> Sequential:
-    """The generator, cut behind every ReLU, from its state dictionary.
+def build_dcgan(tensors: Mapping[str, Tensor], name: str = "dcgan") -> Sequential:
+    """Build the generator, cut behind every ReLU, from its state dictionary.
 
-    Layer 0 turns the code into a 4x4 activation, every later one doubles its size; the widths are
-    those of the tensors.
+    Layer 0 turns the code into a 4x4 activation, and every later one doubles its size; the widths
+    are those of the tensors.
 
     Args:
         tensors: entries of an ``nn.Sequential`` of transposed convolutions, each but the last one
             followed by a batch normalisation and a ReLU; and ``statistics.{layer}``, if measured.
-        name: what the generator is called in results.
+        name: name of the generator in results.
     """
     weights = {key: value for key, value in tensors.items() if not key.startswith("statistics.")}
     places = sorted(int(key.split(".")[0]) for key, value in weights.items() if value.ndim == 4)

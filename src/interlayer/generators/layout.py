@@ -1,4 +1,4 @@
-"""The hyper-parameters of a StyleGAN2 and the name and shape of every tensor that they call for."""
+"""Hyper-parameters of a StyleGAN2, and the name and shape of every tensor they call for."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ Output = Literal["skip", "resnet", "orig"]
 
 @dataclass(frozen=True)
 class Layout:
-    """What fixes the tensors of a StyleGAN2.
+    """Hyper-parameters that fix the tensors of a StyleGAN2.
 
     Attributes:
         channels: width of each resolution block, from 4x4 px up.
         z_dim: size of the Gaussian latent.
         mapping: output width of each layer of the mapping network; the last is ``w_dim``.
-        output: how blocks make the image: ``skip`` adds up an image term of each block, ``orig``
-            takes the last block's, and ``resnet`` does too and adds each block to its input.
+        output: way in which blocks make the image: ``skip`` adds up an image term of each block,
+            ``orig`` takes the last block's, and ``resnet`` does too and adds each block to its
+            input.
         noise: whether convolutions have noise maps.
         num_classes: length of the class condition, 0 for none.
         embedding: width of the embedded condition.
@@ -101,14 +102,16 @@ class Layout:
     def infer(
         cls, shapes: Mapping[str, Shape], called: Callable[[str], str] = lambda name: name
     ) -> Layout:
-        """The layout of the tensors with these shapes.
+        """Infer the layout from the shapes of all tensors.
 
         Args:
-            shapes: by our names; ``mapping.mean``, ``latent.*`` and ``statistics.*`` may be there.
-            called: what the file calls a tensor of ours, for messages.
+            shapes: shapes by our names; ``mapping.mean``, ``latent.*`` and ``statistics.*`` may be
+                among them.
+            called: function from our name of a tensor to the file's, for messages.
 
         Raises:
-            InputError: if a tensor is missing, unknown or of the wrong shape; it is named.
+            InputError: if a tensor is missing, unknown or of the wrong shape; the sentence names
+                it.
         """
         _check_constant(shapes.get("constant"), called("constant"))
         widths = _outputs(shapes, [f"{4 * 2**i}.conv1.weight" for i in range(_MOST_BLOCKS)])
@@ -130,7 +133,7 @@ class Layout:
         return layout
 
     def check(self, shapes: Mapping[str, Shape], called: Callable[[str], str]) -> None:
-        """Compare with the shapes that there are; see `infer`."""
+        """Refuse shapes that are not those of this layout; see `infer`."""
         optional: dict[str, Shape] = {"mapping.mean": (self.w_dim,)}
         optional |= dict.fromkeys(("latent.mean", "latent.std"), (self.w_dim,))
         for i in range(1, len(self.channels)):
@@ -138,7 +141,7 @@ class Layout:
         compare_shapes(shapes, self.shapes(), optional, called)
 
     def random_tensors(self, seed: int) -> dict[str, Tensor]:
-        """Weights as before training, but with biases and noise strengths that act."""
+        """Draw weights as before training, but with biases and noise strengths that act."""
         generator = torch.Generator().manual_seed(seed)
         tensors = {}
         for name, shape in self.shapes().items():
@@ -187,7 +190,7 @@ def linear_shapes(name: str, inputs: int, outputs: int) -> dict[str, Shape]:
 
 
 def _outputs(shapes: Mapping[str, Shape], names: list[str]) -> Shape:
-    """First sizes of the tensors with these names, up to the first that is missing."""
+    """First sizes of the tensors with these names, up to the first missing one."""
     sizes = []
     for name in names:
         if not shapes.get(name):

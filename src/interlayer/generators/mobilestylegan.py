@@ -1,4 +1,4 @@
-"""MobileStyleGAN (arXiv 2104.04767): a wavelet student of StyleGAN2 with 8 million weights.
+"""MobileStyleGAN (arXiv 2104.04767), a wavelet student of StyleGAN2 with 8 million weights.
 
 Layer 0 is a 3x3 convolution of a learned constant; layers 1 to 7 double the size by a style-scaled
 inverse Haar transform and two depthwise-separable convolutions; layer 8 predicts twelve wavelet
@@ -21,17 +21,16 @@ from interlayer.generators.layout import Shape, compare_shapes, linear_shapes
 from interlayer.generators.styles import StyleGenerator, normalise
 
 MAPPING_DEPTH = 8
-EXACT_UP_TO = 32
 
 
 class MobileStyleGAN(StyleGenerator):
-    """The generator, built from the tensors of one weights file (see `tensors_from_ir`).
+    """Generator built from the tensors of one weights file (see `tensors_from_ir`).
 
     ``z`` (B, 23, 512) is the whitened style space of `StyleGenerator`.
 
     Args:
         tensors: weights by name.
-        name: what the generator is called in results.
+        name: name of the generator in results.
         precision: type of the activations above 32 px, ``torch.float32`` or ``torch.bfloat16``;
             styles, the image and the small blocks stay in float32.
 
@@ -52,26 +51,22 @@ class MobileStyleGAN(StyleGenerator):
         self.resolution = tensors["constant"].shape[-1] * 2 ** (self.depth + 1)
         self.latent_shape = (self.num_ws, tensors["mapping.0.weight"].shape[1])
         self.z_dim = self.latent_shape[1]
-        self.hold({key: channels_last(value) for key, value in tensors.items()})
+        self.hold({key: in_order_of_use(value) for key, value in tensors.items()})
         if "latent.mean" not in tensors:
             self.measure_latent()
-
-    def _dtype(self, index: int) -> torch.dtype:
-        """Of the activations of a doubling block."""
-        return self.precision if 4 * 2**index > EXACT_UP_TO else torch.float32
 
     def mapping(self, gaussian: Tensor) -> Tensor:
         """Style codes w (B, w_dim) of Gaussian latents (B, w_dim)."""
         return self.fully_connected(normalise(gaussian), MAPPING_DEPTH)
 
     def start(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> LayerState:
-        """The state before layer 0; ``noise`` replaces the 15 fixed maps (1 or B, 1, H, W)."""
+        """Return the state before layer 0; ``noise`` replaces the fixed maps (1 or B, 1, H, W)."""
         if noise is None:
             noise = [self._get(f"noise.{i}") for i in range(1 + 2 * self.depth)]
         return LayerState(ws=self.styles(z), noise=tuple(noise))
 
     def layer(self, index: int, state: LayerState) -> LayerState:
-        """Layer 0: constant; 1 to 7: doubling blocks; 8: to RGB."""
+        """Apply the constant's convolution (layer 0), a doubling block, or the map to RGB."""
         if index == 0:
             h = self._constant(state)
         elif index <= self.depth:
@@ -81,7 +76,7 @@ class MobileStyleGAN(StyleGenerator):
         return LayerState(h=h, ws=state.ws, noise=state.noise)
 
     def _scale(self, state: LayerState, prefix: str, which: int) -> Tensor:
-        """The style scale (B, C) that style input number ``which`` gives."""
+        """Style scale (B, C) of style input number ``which``."""
         assert state.ws is not None
         return self.scale(prefix, state.ws[:, which])
 
@@ -117,17 +112,17 @@ class MobileStyleGAN(StyleGenerator):
         return modulation.shuffle(bands + bias[:, None, None])
 
 
-def channels_last(weight: Tensor) -> Tensor:
-    """Convolution weights in the memory order that the activations then take too."""
+def in_order_of_use(weight: Tensor) -> Tensor:
+    """Put a kernel, but no other tensor, in channels-last order."""
     is_kernel = weight.ndim == 4 and weight.shape[0] > 1
-    return weight.contiguous(memory_format=torch.channels_last) if is_kernel else weight
+    return modulation.channels_last(weight) if is_kernel else weight
 
 
 def check_shapes(shapes: Mapping[str, Shape]) -> None:
-    """Refuse tensors that are not those of a `MobileStyleGAN`; the first wrong one is named.
+    """Refuse tensors that are not those of a `MobileStyleGAN`.
 
     Raises:
-        InputError: if one is missing, unknown or of the wrong shape.
+        InputError: if a tensor is missing, unknown or of the wrong shape; the sentence names it.
     """
     (w_dim,) = shapes.get("mapping.0.bias", (0,))[:1] or (0,)
     widths = [shapes.get("0.bias", (0,))]
@@ -138,7 +133,7 @@ def check_shapes(shapes: Mapping[str, Shape]) -> None:
 
 
 def expected_shapes(widths: Sequence[int], w_dim: int) -> tuple[dict[str, Shape], dict[str, Shape]]:
-    """Tensors that must and may be there, for the widths of layer 0 and of the doubling blocks."""
+    """Shapes of required and of optional tensors, for the widths of layer 0 and of the blocks."""
     shapes: dict[str, Shape] = {"constant": (1, widths[0], 4, 4), "noise.0": (1, 1, 4, 4)}
     shapes |= {"0.weight": (widths[0], widths[0], 3, 3), "0.bias": (widths[0],)}
     shapes |= linear_shapes("0.style", w_dim, widths[0])
@@ -161,12 +156,12 @@ def expected_shapes(widths: Sequence[int], w_dim: int) -> tuple[dict[str, Shape]
 
 @functools.cache
 def inverse_haar_matrix(channels: int) -> Tensor:
-    r"""One level of the orthonormal inverse Haar transform at one place, (4C, 4C).
+    r"""Matrix (4C, 4C) of one level of the orthonormal inverse Haar transform at one place.
 
-    Its inputs are C averages, then for each output channel the differences along rows' direction
-    (vertical), columns' (horizontal) and both; its outputs are the C channels of the pixel at
-    (0, 0), then (0, 1), (1, 0) and (1, 1), as `modulation.shuffle` takes them. With bands a, v, h,
-    d: ``x[p, q] = (a + (-1)^p v + (-1)^q h + (-1)^(p+q) d) / 2``.
+    Its inputs are C averages, then for each output channel the vertical, the horizontal and the
+    diagonal difference; its outputs are the C channels of the pixel at (0, 0), then (0, 1), (1, 0)
+    and (1, 1), as `modulation.shuffle` takes them. With bands a, v, h, d:
+    ``x[p, q] = (a + (-1)^p v + (-1)^q h + (-1)^(p+q) d) / 2``.
 
     >>> matrix = inverse_haar_matrix(3)
     >>> torch.equal(matrix @ matrix.mT, torch.eye(12))
@@ -181,7 +176,7 @@ def inverse_haar_matrix(channels: int) -> Tensor:
 def tensors_from_ir(
     mapping: Mapping[str, Tensor], synthesis: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Weights by our names from the constants of the two OpenVINO files of ``random-face``.
+    """Rename the constants of the two OpenVINO files of ``random-face`` to our tensors.
 
     Style scales of convolutions carry a constant gain, folded here into their weight and bias.
     The numbers in the names are those of the published, hash-pinned export.

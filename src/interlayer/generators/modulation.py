@@ -22,7 +22,7 @@ SLOPE = 0.2
 
 
 def binomial_filter() -> Tensor:
-    """The resampling filter ``[1, 3, 3, 1] ⊗ [1, 3, 3, 1] / 16`` of total gain 4, shape (4, 4)."""
+    """Resampling filter ``[1, 3, 3, 1] ⊗ [1, 3, 3, 1] / 16`` of total gain 4, shape (4, 4)."""
     line = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
     return line[:, None] * line
 
@@ -38,13 +38,13 @@ def demodulation(scale: Tensor, squares: Tensor) -> Tensor:
 
 
 def convolve(x: Tensor, weight: Tensor, scale: Tensor, groups: int = 1) -> Tensor:
-    """A 3x3 convolution of ``scale * x``, same size.
+    """Convolve ``scale * x`` with 3x3 kernels: (B, Cin, H, W) -> (B, Cout, H, W).
 
     Args:
-        x: (B, Cin, H, W).
-        weight: (Cout, Cin / groups, 3, 3); ``groups`` is 1 or Cin, for a depthwise convolution.
+        x: activation.
+        weight: kernels (Cout, Cin / groups, 3, 3).
         scale: styles (B, Cin).
-        groups: see ``weight``.
+        groups: 1, or Cin for a depthwise convolution.
     """
     by_input = scale[:, :, None, None, None] if groups > 1 else scale[:, None, :, None, None]
     return _Styled.apply(x, weight, scale, by_input, (1, 1, False, groups))
@@ -59,16 +59,16 @@ def convolve_up(x: Tensor, weight: Tensor, scale: Tensor, blur: Tensor) -> Tenso
 
     Args:
         x: activation.
-        weight: (Cin, Cout, 3, 3).
+        weight: kernels (Cin, Cout, 3, 3).
         scale: styles (B, Cin).
-        blur: (4, 4).
+        blur: filter (4, 4).
     """
     by_input = scale[:, :, None, None, None]
     return depthwise(_Styled.apply(x, weight, scale, by_input, (2, 0, True, 1)), blur)
 
 
 class _Styled(torch.autograd.Function):
-    """A convolution with a kernel for each image, ``setting`` being stride, padding, … of it."""
+    """Convolution with a kernel per image; ``setting``: stride, padding, transposed, groups."""
 
     @staticmethod
     def forward(
@@ -83,7 +83,7 @@ class _Styled(torch.autograd.Function):
         ctx.save_for_backward(x, scale, *kernels)
         ctx.setting = stride, padding, transposed, groups = setting
         convolution = F.conv_transpose2d if transposed else F.conv2d
-        return joined(
+        return as_batch(
             convolution(image, kernel, stride=stride, padding=padding, groups=groups)
             for image, kernel in zip(x.split(1), kernels, strict=True)
         )
@@ -92,7 +92,7 @@ class _Styled(torch.autograd.Function):
     def backward(ctx, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, scale, *kernels = ctx.saved_tensors
         stride, padding, transposed, groups = ctx.setting
-        grad = joined(
+        grad = as_batch(
             torch.ops.aten.convolution_backward(
                 *(g, image, kernel, None, [stride] * 2, [padding] * 2, [1, 1]),
                 *(transposed, [0, 0], groups, (True, False, False)),
@@ -103,7 +103,7 @@ class _Styled(torch.autograd.Function):
 
 
 def depthwise(x: Tensor, kernel: Tensor) -> Tensor:
-    """Every channel convolved with the same 4x4 kernel, padded by one pixel."""
+    """Convolve every channel with the same 4x4 kernel, padded by one pixel."""
     channels = x.shape[1]
     weight = channels_last(kernel.to(x.dtype).expand(channels, 1, 4, 4))
     return F.conv2d(x, weight, padding=1, groups=channels)
@@ -117,11 +117,11 @@ def double(image: Tensor, kernel: Tensor) -> Tensor:
 
 
 def mix_channels(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    """A 1x1 convolution of ``scale * x``: (B, Cin, H, W) -> (B, Cout, H, W).
+    """Mix the channels of ``scale * x`` at every pixel: (B, Cin, H, W) -> (B, Cout, H, W).
 
     Args:
         x: activation.
-        weight: (Cout, Cin).
+        weight: matrix (Cout, Cin).
         scale: styles (B, Cin).
     """
     by_input = scale[:, None, :, None, None]
@@ -129,10 +129,10 @@ def mix_channels(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
 
 
 def shuffle(x: Tensor) -> Tensor:
-    """Four channels of a pixel to four pixels: (B, 4C, H, W) -> (B, C, 2H, 2W), channels last.
+    """Spread four channels over four pixels: (B, 4C, H, W) -> (B, C, 2H, 2W), channels last.
 
     The first C channels go to the pixels at (0, 0), the next to (0, 1), (1, 0) and (1, 1). In this
-    order, unlike in `torch.nn.functional.pixel_shuffle`'s, whole runs of memory move.
+    order, unlike in that of `torch.nn.functional.pixel_shuffle`, whole runs of memory move.
     """
     batch, channels, height, width = x.shape
     rows = x.permute(0, 2, 3, 1).reshape(batch, height, width, 2, channels // 2).transpose(2, 3)
@@ -141,26 +141,26 @@ def shuffle(x: Tensor) -> Tensor:
 
 
 def nonzero(scale: Tensor) -> Tensor:
-    """Styles that can be divided by."""
+    """Replace zeros, so that styles can be divided by."""
     return scale.where(scale != 0, 1e-20)
 
 
-def joined(images: Iterable[Tensor]) -> Tensor:
-    """Batches of one as one batch, without copying a single one."""
+def as_batch(images: Iterable[Tensor]) -> Tensor:
+    """Join batches of one into one batch; a single one is not copied."""
     first, *others = images
     return torch.cat([first, *others]) if others else first
 
 
 def channels_last(kernel: Tensor) -> Tensor:
-    """The kernel in the memory order that the activations then take too."""
+    """Put a kernel in the memory order that the activations then take too."""
     return kernel.contiguous(memory_format=torch.channels_last)
 
 
 def products(x: Tensor, y: Tensor) -> Tensor:
-    """``Σ x y`` over the pixels of each channel, (B, C), summed in at least float32.
+    """Sum ``x y`` over the pixels of each channel, (B, C), in at least float32.
 
-    It is the gradient of the weight of a normalisation by mean 0 and deviation 1, which takes one
-    pass over both where a product and a sum take three.
+    The sum is the gradient of the weight of a normalisation by mean 0 and deviation 1, which takes
+    one pass over both where a product and a sum take three.
     """
     wide = torch.float64 if x.dtype == torch.float64 else torch.float32
     one, zero = x.new_ones(x.shape[1], dtype=wide), x.new_zeros(x.shape[1], dtype=wide)
@@ -174,19 +174,19 @@ def products(x: Tensor, y: Tensor) -> Tensor:
 
 
 def activate(y: Tensor, factor: Tensor, noise: Tensor | None, bias: Tensor) -> Tensor:
-    """``lrelu_0.2(factor * y + noise + bias)``, written over ``y``.
+    """Write ``lrelu_0.2(factor * y + noise + bias)`` over ``y``.
 
     Args:
-        y: (B, C, H, W); nothing else may need it.
-        factor: (B, C, 1, 1), not 0.
-        noise: (1 or B, 1, H, W), or ``None``.
-        bias: (C, 1, 1), takes no gradient.
+        y: activation (B, C, H, W) that nothing else needs.
+        factor: factors (B, C, 1, 1), none of them 0.
+        noise: noise map (1 or B, 1, H, W), or ``None``.
+        bias: biases (C, 1, 1), which take no gradient.
     """
     return _Activate.apply(y, factor, noise, bias)
 
 
 class _Activate(torch.autograd.Function):
-    """Keeps its output alone, which the next operation keeps too.
+    """Operation of `activate`, which keeps its output alone, as the next one does anyway.
 
     With ``a = f y + n + b``, ``h = lrelu(a)`` and ``g' = g lrelu'(a)``, homogeneity gives
     ``g' a = g h``, so the gradient ``Σ g' y`` of the factor is ``(Σ g h - Σ g' (n + b)) / f``.
@@ -220,5 +220,5 @@ class _Activate(torch.autograd.Function):
 
 
 def pixels_first(x: Tensor) -> Tensor:
-    """(B, C, H, W) as (B, HW, C), without copying if it is in channels-last order."""
+    """View (B, C, H, W) as (B, HW, C); nothing is copied in channels-last order."""
     return x.permute(0, 2, 3, 1).flatten(1, 2)

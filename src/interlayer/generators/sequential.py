@@ -16,7 +16,7 @@ _TOLERANCE = 1e-5
 
 
 class Sequential(Generator):
-    r"""A generator made of ``module``, cut behind each of the named submodules.
+    r"""Generator made of ``module``, cut behind each of the named submodules.
 
     With cuts ``c_1, …, c_(L-1)`` in the order in which forward reaches them, layer 0 runs from the
     latent code to the output of ``c_1``, layer i from there to the output of ``c_(i+1)``, and the
@@ -29,12 +29,12 @@ class Sequential(Generator):
     there, so that no gradient leads away.
 
     Args:
-        module: maps (B, \*latent_shape) to square images (B, C, H, H).
+        module: network that maps (B, \*latent_shape) to square images (B, C, H, H).
         cuts: dotted names of submodules, as in ``module.named_modules()``.
         latent_shape: shape of one latent code.
         image_range: values of black and white in the module's images: ``(-1, 1)`` after a tanh,
             ``(0, 1)`` after a sigmoid.
-        name: what the generator is called in results.
+        name: name of the generator in results.
 
     Raises:
         InputError: if a cut does not exist, is not reached exactly once or is not all that the
@@ -58,7 +58,7 @@ class Sequential(Generator):
     ) -> None:
         super().__init__()
         if not image_range[0] < image_range[1]:
-            raise InputError(f"image_range {image_range} does not go from black up to white")
+            raise InputError(f"give image_range as (black, white), black first, not {image_range}")
         self.name, self.image_range = name, image_range
         self.latent_shape = tuple(latent_shape)
         whole = copy.deepcopy(module).eval().requires_grad_(False)
@@ -72,7 +72,7 @@ class Sequential(Generator):
 
     @torch.no_grad()
     def _check(self, whole: nn.Module) -> tuple[int, int]:
-        """Compare with the module on two codes; the channels and the resolution."""
+        """Compare with the module on two codes, and return the channels and the resolution."""
         z = self.sample([0, 1])
         try:
             x = whole(z)
@@ -94,7 +94,7 @@ class Sequential(Generator):
         return bool(gradient.any())
 
     def _run_unchanged(self, h: Tensor) -> Tensor:
-        """The last layer's output, if no layer changes its input."""
+        """Run the layers one by one, and refuse one that changes its input."""
         for index, layer in enumerate(self.layers):
             before = h.clone()
             after = layer(h)
@@ -106,29 +106,29 @@ class Sequential(Generator):
         return h
 
     def sample(self, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
-        r"""Gaussian codes (B, \*latent_shape), scaled by ``truncation``."""
+        r"""Draw Gaussian codes (B, \*latent_shape), scaled by ``truncation``."""
         weights = next((p for p in self.layers.parameters()), torch.empty(0))
         return truncation * gaussian_by_seed(seeds, self.latent_shape).to(weights.device)
 
     def start(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> LayerState:
-        """The state before layer 0: the code itself; there are no noise maps."""
+        """Return the state before layer 0, the code itself; there are no noise maps."""
         if noise:
-            raise InputError(f"{self.name} has no noise maps")
+            raise InputError(f"{self.name} has no noise maps; leave out the noise")
         return LayerState(h=z)
 
     def layer(self, index: int, state: LayerState) -> LayerState:
-        """The piece of the module between two cuts."""
+        """Apply the piece of the module between two cuts."""
         return LayerState(h=self.layers[index](state.h))
 
     def image(self, state: LayerState) -> Tensor:
-        """The image (B, C, H, H), black at 0 and white at 1."""
+        """Return the image (B, C, H, H), black at 0 and white at 1."""
         black, white = self.image_range
         assert state.h is not None
         return (state.h - black) / (white - black)
 
 
 class _Tracer(fx.Tracer):
-    """Follows forward into those submodules alone that have a cut inside."""
+    """Tracer that follows forward into those submodules alone that have a cut inside."""
 
     def __init__(self, cuts: Sequence[str]) -> None:
         super().__init__()
@@ -139,10 +139,10 @@ class _Tracer(fx.Tracer):
 
 
 def split_at(module: nn.Module, cuts: Sequence[str]) -> list[nn.Module]:
-    """The pieces of a module's forward between the outputs of the named submodules.
+    """Split a module's forward at the outputs of the named submodules.
 
     Raises:
-        InputError: see `Sequential`.
+        InputError: as `Sequential`, if it cannot be cut there.
     """
     known = dict(module.named_modules())
     for cut in cuts:
@@ -169,7 +169,7 @@ def split_at(module: nn.Module, cuts: Sequence[str]) -> list[nn.Module]:
 
 
 def piece(module: nn.Module, nodes: Sequence[fx.Node], first: int, last: int) -> nn.Module:
-    """The computation from the output of node ``first`` to that of node ``last``, as a module."""
+    """Make a module of the computation from the output of node ``first`` to that of ``last``."""
     graph = fx.Graph()
     copies = {nodes[first]: graph.placeholder("h")}
 

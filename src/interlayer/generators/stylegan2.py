@@ -17,15 +17,14 @@ from interlayer.errors import InputError
 from interlayer.generators import modulation
 from interlayer.generators.base import LayerState, gaussian_by_seed
 from interlayer.generators.layout import Layout
-from interlayer.generators.styles import StyleGenerator, normalise
+from interlayer.generators.styles import MEAN_SAMPLES, StyleGenerator, normalise
 
-EXACT_UP_TO = 32
 ROOT_HALF = 0.5**0.5
 ROOT_TWO = 2**0.5
 
 
 class StyleGAN2(StyleGenerator):
-    r"""The generator, built from tensors by our names (see `Layout.shapes`).
+    r"""Generator built from tensors by our names (see `Layout.shapes`).
 
     Layer ``i`` is one resolution block, 4·2^i px: the constant and one convolution at layer 0, an
     up-convolution and a convolution after it, each with what the block adds to the image. A cut
@@ -39,15 +38,15 @@ class StyleGAN2(StyleGenerator):
     Args:
         tensors: weights by name, in the layout that `Layout.infer` finds in them.
         conv_clamp: bound on the absolute value of activations and image terms, if any.
-        label: the class to draw, for class-conditional weights.
+        label: class to draw, for class-conditional weights.
         precision: type of the activations above 32 px, ``torch.float32`` or ``torch.bfloat16``.
             Styles, the image and the small blocks, which cost little and whose rounding errors
             all later blocks would carry on, stay in float32.
-        name: what the generator is called in results.
+        name: name of the generator in results.
 
     Raises:
-        InputError: if tensors are missing, unknown or of the wrong shape, or a class is not given
-            or does not exist.
+        InputError: if tensors are missing, unknown or of the wrong shape, or a class is needed or
+            does not exist.
 
     Reference: Karras et al., Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020.
 
@@ -83,7 +82,7 @@ class StyleGAN2(StyleGenerator):
             self.measure_latent()
 
     def _prepare_convolutions(self) -> None:
-        """Sums of squares for demodulation; kernels in the memory order of their use."""
+        """Sum squares for demodulation, and put kernels in the memory order of their use."""
         for i in range(self.num_layers):
             for conv in self.layout.convolutions(i):
                 weight = self._get(f"{conv}.weight")
@@ -94,15 +93,12 @@ class StyleGAN2(StyleGenerator):
                 kernel = modulation.channels_last(weight)
                 self.register_buffer(f"{conv}.weight".replace(".", "_"), kernel)
 
-    def _dtype(self, index: int) -> torch.dtype:
-        return self.precision if 4 * 2**index > EXACT_UP_TO else torch.float32
-
     @torch.no_grad()
     def _mean_style(self) -> Tensor:
-        return self.mapping(gaussian_by_seed([0], (10_000, self.z_dim))[0]).mean(0)
+        return self.mapping(gaussian_by_seed([0], (MEAN_SAMPLES, self.z_dim))[0]).mean(0)
 
     def mapping(self, gaussian: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Style codes w (B, w_dim) of Gaussian latents (B, z_dim).
+        """Return style codes w (B, w_dim) of Gaussian latents (B, z_dim).
 
         ``condition`` (B, num_classes) replaces the one-hot vector of the generator's own class.
         """
@@ -116,10 +112,10 @@ class StyleGAN2(StyleGenerator):
         return self.fully_connected(w, len(self.layout.mapping))
 
     def truncate(self, w: Tensor, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
-        """Style codes ``mean + psi (w - mean)`` for the first ``cutoff`` inputs, w for the rest.
+        """Pull codes w (B, w_dim) of the first ``cutoff`` inputs to ``mean + psi (w - mean)``.
 
-        The result is (B, num_ws, w_dim). This is the truncation that published samples use;
-        `sample` truncates the whitened code.
+        The result, with w itself for the other inputs, is (B, num_ws, w_dim). Published samples are
+        truncated so; `sample` truncates the whitened code.
         """
         ws = w[:, None].expand(-1, self.num_ws, -1)
         cutoff = self.num_ws if cutoff is None else cutoff
@@ -129,9 +125,10 @@ class StyleGAN2(StyleGenerator):
     def noise_maps(
         self, mode: Literal["const", "random", "none"] = "const", seeds: Sequence[int] = ()
     ) -> tuple[Tensor, ...]:
-        """Noise maps to `start` from, two a block: the checkpoint's, drawn by seed, or zeros.
+        """Return noise maps to `start` from: the checkpoint's, ones drawn by seed, or zeros.
 
-        Maps (1 or B, 1, H, W) are of unit variance; the weights hold their strengths.
+        There is one (1 or B, 1, H, W) for each convolution, of unit variance; the weights hold
+        their strengths.
         """
         if not self.layout.noise:
             return ()
@@ -146,15 +143,15 @@ class StyleGAN2(StyleGenerator):
         return tuple(p.reshape(-1, *n.shape[1:]) for p, n in zip(parts, fixed, strict=True))
 
     def start(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> LayerState:
-        """The state before layer 0; ``noise`` replaces the fixed maps, one for each convolution."""
+        """Return the state before layer 0; ``noise`` replaces the maps, one per convolution."""
         return self.start_from_styles(self.styles(z), noise)
 
     def start_from_styles(self, ws: Tensor, noise: Sequence[Tensor] | None = None) -> LayerState:
-        """The state before layer 0 for style codes (B, num_ws, w_dim)."""
+        """Return the state before layer 0 for style codes (B, num_ws, w_dim)."""
         return LayerState(ws=ws, noise=self.noise_maps() if noise is None else tuple(noise))
 
     def layer(self, index: int, state: LayerState) -> LayerState:
-        """One resolution block and its part of the image."""
+        """Apply one resolution block, and add its term to the image."""
         assert state.ws is not None
         output = self.layout.output
         gain = ROOT_HALF if output == "resnet" and index else 1.0
@@ -172,7 +169,7 @@ class StyleGAN2(StyleGenerator):
         return LayerState(h=h, ws=state.ws, noise=state.noise, rgb=rgb)
 
     def _convolution(self, h: Tensor, conv: str, state: LayerState, gain: float) -> Tensor:
-        """``gain √2 lrelu(d conv(s h) + noise + b)``; as lrelu is homogeneous, it acts inside."""
+        """Compute ``gain √2 lrelu(d conv(s h) + noise + b)``, the factors within the lrelu."""
         assert state.ws is not None
         position = self.layout.position(conv)
         gain *= ROOT_TWO
@@ -196,7 +193,7 @@ class StyleGAN2(StyleGenerator):
         return h.clamp(-gain * self.conv_clamp, gain * self.conv_clamp)
 
     def _to_rgb(self, h: Tensor, index: int, w: Tensor) -> Tensor:
-        """The block's term of the image, in float32."""
+        """Term of the block in the image, in float32."""
         prefix = f"{4 * 2**index}.rgb"
         rgb = modulation.mix_channels(
             h, self._get(f"{prefix}.weight").flatten(1), self.scale(prefix, w)
@@ -204,13 +201,13 @@ class StyleGAN2(StyleGenerator):
         return self._clamp(rgb.float() + self._get(f"{prefix}.bias")[:, None, None])
 
     def _shortcut(self, h: Tensor, index: int) -> Tensor:
-        """The residual path: 1x1 convolution, then doubled, times ``√½``."""
+        """Residual path: a 1x1 convolution, then a doubling, times ``√½``."""
         weight = ROOT_HALF * self._get(f"{4 * 2**index}.skip.weight")
         return modulation.double(F.conv2d(h, weight.to(h.dtype)), self._get("blur"))
 
 
 def check_label(label: int | None, classes: int) -> int | None:
-    """The class to draw, if it exists and is needed."""
+    """Return the class to draw, and refuse one that is missing or does not exist."""
     if classes and label is None:
         raise InputError(
             f"the generator draws one of {classes} classes; give a label from 0 to {classes - 1}"

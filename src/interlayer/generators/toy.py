@@ -1,4 +1,4 @@
-"""A tiny random generator with every feature of a real one: for tests and documentation."""
+"""Tiny random generator with every feature of a real one, for tests and documentation."""
 
 from __future__ import annotations
 
@@ -61,18 +61,18 @@ class ToyGenerator(Generator):
         self.register_buffer("rgb", weight(3, CHANNELS, 1, 1, gain=1.2))
 
     def sample(self, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
-        """Whitened W+ codes (B, 4, 8): one Gaussian per seed, the same at every style input."""
+        """Draw whitened codes (B, 4, 8): one Gaussian per seed, the same at every style input."""
         z = gaussian_by_seed(seeds, self.latent_shape[1:]).to(self.get_buffer("constant"))
         return (truncation * z)[:, None].expand(-1, self.num_ws, -1).contiguous()
 
     def start(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> LayerState:
-        """The state before layer 0; ``noise`` replaces the three maps (1 or B, 1, H, W)."""
+        """Return the state before layer 0; ``noise`` replaces the three maps (1 or B, 1, H, W)."""
         if noise is None:
             noise = [self.get_buffer(f"noise_{i}") for i in range(3)]
         return LayerState(ws=F.leaky_relu(z, 0.2), noise=tuple(noise))
 
     def layer(self, index: int, state: LayerState) -> LayerState:
-        """Layer 0: constant; 1 and 2: double the size; 3: to RGB."""
+        """Apply the constant's convolution (0), doubling and one (1, 2), or the map to RGB (3)."""
         h = self.get_buffer("constant") if index == 0 else state.h
         assert h is not None and state.ws is not None
         if index in (1, 2):

@@ -1,4 +1,4 @@
-"""Photos as people have them: find the faces, cut one out as FFHQ does, lay the result back in.
+"""Faces in photos: find them, cut one out as FFHQ does, lay the result back in.
 
 Points of a photo are complex numbers, column + i row in pixels, with 0 at the outer corner of the
 first pixel: a turn by 90 degrees is a product with i, and a turned square is two numbers.
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from interlayer.errors import InputError
 
-# Faces are searched in the photo at this longer side, then looked at again in upright crops.
+# Faces are searched for in the photo at this longer side, then looked at again in upright crops.
 SEARCH_SIDE, CLOSER_SIDE = 640, 256
 MIN_SCORE = 0.9
 MARGIN = 4  # pixels that bicubic interpolation may want beyond the square
@@ -30,7 +30,7 @@ class Landmarks(NamedTuple):
 
 
 class Square(NamedTuple):
-    """A turned square in a photo: its centre, and the way from there to its right edge.
+    """Turned square in a photo: its centre, and the way from there to its right edge.
 
     Its point v, with real and imaginary part in [-1, 1], lies at ``centre + axis * v``.
 
@@ -47,13 +47,13 @@ class Square(NamedTuple):
 
     @property
     def corners(self) -> tuple[complex, complex, complex, complex]:
-        """Upper left, upper right, lower right, lower left, as seen with the face upright."""
+        """Corners from the upper left one clockwise, as seen with the face upright."""
         c, x, y = self.centre, self.axis, 1j * self.axis
         return c - x - y, c + x - y, c + x + y, c - x + y
 
 
 class Aligned(NamedTuple):
-    """A face ``x`` (1, 3, size, size) in [0, 1], and the square of the photo that it shows."""
+    """Face ``x`` (1, 3, size, size) in [0, 1], and the square of the photo that it shows."""
 
     x: Tensor
     square: Square
@@ -62,12 +62,12 @@ class Aligned(NamedTuple):
 def align(photo: Tensor, size: int, face: int = 0) -> Aligned:
     """Cut a face out of a photo (1, 3, H, W) in [0, 1], upright and framed as in FFHQ.
 
-    Args:
-        photo: as `interlayer.media.images.read_image` reads it without a size.
-        size: side of the result in pixels.
-        face: which one, counted from 0, the largest first.
-
     Where the square reaches beyond the photo, the photo is mirrored.
+
+    Args:
+        photo: photo as `interlayer.media.images.read_image` reads it without a size.
+        size: side of the result in pixels.
+        face: number of the face, counted from 0, the largest first.
 
     Raises:
         InputError: if the photo shows no face, or not that many.
@@ -94,7 +94,7 @@ def align(photo: Tensor, size: int, face: int = 0) -> Aligned:
 
 
 def find_faces(photo: Tensor) -> list[Landmarks]:
-    """The faces of a photo (1, 3, H, W) in [0, 1], the largest first; none gives an empty list.
+    """Find the faces of a photo (1, 3, H, W) in [0, 1], the largest first.
 
     RetinaFace (arXiv 1905.00641) searches the whole photo, then an upright crop of every face, so
     that the landmarks hardly depend on how large the face is or how it is turned.
@@ -106,7 +106,7 @@ def find_faces(photo: Tensor) -> list[Landmarks]:
     if photo.dim() != 4 or photo.shape[:2] != (1, 3):
         raise ValueError(f"a photo is (1, 3, H, W), not {tuple(photo.shape)}")
     height, width = photo.shape[-2:]
-    small = _shrunk(photo, max(height, width) / SEARCH_SIDE)
+    small = _reduced(photo, max(height, width) / SEARCH_SIDE)
     scale = (width / small.shape[-1], height / small.shape[-2])
     found = [
         Landmarks(*(complex(p.real * scale[0], p.imag * scale[1]) for p in face))
@@ -117,7 +117,7 @@ def find_faces(photo: Tensor) -> list[Landmarks]:
 
 
 def ffhq_square(face: Landmarks) -> Square:
-    """The square that FFHQ cuts around a face.
+    """Return the square that FFHQ cuts around a face.
 
     With ``e`` the middle between the eyes, ``d`` the way from the left eye to the right one and
     ``m`` that from ``e`` to the middle of the mouth:
@@ -139,7 +139,7 @@ def ffhq_square(face: Landmarks) -> Square:
 
 
 def cut(photo: Tensor, square: Square, size: int) -> Tensor:
-    """The square of a photo (1, 3, H, W) as an upright image (1, 3, size, size).
+    """Cut a square of a photo (1, 3, H, W) out as an upright image (1, 3, size, size).
 
     The photo is shrunk with antialiasing before it is turned (bicubic), and mirrored at its edges.
 
@@ -147,47 +147,47 @@ def cut(photo: Tensor, square: Square, size: int) -> Tensor:
     >>> torch.allclose(cut(x, Square(32 + 32j, 32 + 0j), 64), x, atol=1e-5)
     True
     """
-    left, top, right, bottom = _box(photo, square, MARGIN * max(1.0, square.side / size))
+    left, top, right, bottom = _bounds(photo, square, MARGIN * max(1.0, square.side / size))
     region = photo[..., top:bottom, left:right]
     v = _lattice(size, size, photo.device) * (2 / size) - (1 + 1j)
     at = square.centre + square.axis * v - complex(left, top)
     x = at.real / (right - left) * 2 - 1
     y = at.imag / (bottom - top) * 2 - 1
-    return _sample(_shrunk(region, square.side / size), x, y).clamp(0, 1)
+    return _values_at(_reduced(region, square.side / size), x, y).clamp(0, 1)
 
 
 def paste_back(photo: Tensor, square: Square, x_hat: Tensor, feather: float = 0.1) -> Tensor:
     """Lay an image (1, 3, size, size) into the square of the photo (1, 3, H, W) it was cut from.
 
     Args:
-        photo: the whole photo; it is not changed.
-        square: of `align`.
-        x_hat: what takes its place, at any size.
-        feather: width of the soft edge, within the square, in halves of its side: in (0, 1].
+        photo: whole photo, which is not changed.
+        square: square that `align` has cut out.
+        x_hat: image that takes its place, at any size.
+        feather: width of the soft edge within the square, in halves of its side, in (0, 1].
 
     >>> photo, square = torch.rand(1, 3, 48, 64), Square(30 + 20j, 8 + 2j)
     >>> grey = paste_back(photo, square, torch.full((1, 3, 16, 16), 0.5))
     >>> grey[0, :, 20, 30], bool((grey[..., :8] == photo[..., :8]).all())
     (tensor([0.5000, 0.5000, 0.5000]), True)
     """
-    left, top, right, bottom = _box(photo, square)
+    left, top, right, bottom = _bounds(photo, square)
     z = _lattice(right - left, bottom - top, photo.device) + complex(left, top)
     v = (z - square.centre) / square.axis
     inside = 1 - torch.maximum(v.real.abs(), v.imag.abs())
     weight = (inside / feather).clamp(0, 1)
-    patch = _sample(_shrunk(x_hat, x_hat.shape[-1] / square.side), v.real, v.imag).clamp(0, 1)
+    patch = _values_at(_reduced(x_hat, x_hat.shape[-1] / square.side), v.real, v.imag).clamp(0, 1)
     result = photo.clone()
     result[..., top:bottom, left:right].lerp_(patch, weight * weight * (3 - 2 * weight))
     return result
 
 
 def _detect(image: Tensor) -> list[Landmarks]:
-    """The faces that the detector sees in an image (1, 3, H, W), in the image's pixels."""
+    """Detect the faces in an image (1, 3, H, W), in the image's pixels."""
     try:
         from retinaface import detect_faces
     except ImportError as error:
         raise InputError(
-            f"faces cannot be searched for ({error}); run pip install 'interlayer[align]'"
+            f"the face detector is not installed ({error}); run pip install 'interlayer[align]'"
         ) from None
     levels = image[0].permute(1, 2, 0).mul(255).round().cpu().numpy()
     faces = detect_faces(levels, score_threshold=MIN_SCORE)
@@ -197,7 +197,7 @@ def _detect(image: Tensor) -> list[Landmarks]:
 
 
 def _looked_closer(photo: Tensor, face: Landmarks) -> Landmarks:
-    """The same face with the landmarks that the detector sees in its upright crop."""
+    """Detect the landmarks of a face again, in its upright crop."""
     square = ffhq_square(face)
     middle = (1 + 1j) * CLOSER_SIDE / 2
     seen = _detect(cut(photo, square, CLOSER_SIDE))
@@ -209,8 +209,8 @@ def _looked_closer(photo: Tensor, face: Landmarks) -> Landmarks:
     return Landmarks(*(square.centre + scale * turn * (point - middle) for point in nearest))
 
 
-def _box(photo: Tensor, square: Square, margin: float = 0) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the photo's part that holds the square and a margin."""
+def _bounds(photo: Tensor, square: Square, margin: float = 0) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the part of the photo with the square and a margin."""
     height, width = photo.shape[-2:]
     columns = [corner.real for corner in square.corners]
     rows = [corner.imag for corner in square.corners]
@@ -223,21 +223,21 @@ def _box(photo: Tensor, square: Square, margin: float = 0) -> tuple[int, int, in
 
 
 def _lattice(width: int, height: int, device: torch.device) -> Tensor:
-    """The centres of pixels, (height, width) complex."""
+    """Centres of pixels, (height, width) complex."""
     columns = torch.arange(width, device=device) + 0.5
     rows = torch.arange(height, device=device) + 0.5
     return torch.complex(columns.expand(height, width), rows[:, None].expand(height, width))
 
 
-def _shrunk(image: Tensor, factor: float) -> Tensor:
-    """The image made ``factor`` times smaller with antialiasing; as it is if that is below 1."""
+def _reduced(image: Tensor, factor: float) -> Tensor:
+    """Make an image ``factor`` times smaller with antialiasing; leave it if that is below 1."""
     if factor <= 1:
         return image
     size = [max(1, round(side / factor)) for side in image.shape[-2:]]
     return F.interpolate(image, size, mode="bicubic", antialias=True)
 
 
-def _sample(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """The image at points (h, w), where its edges are -1 and 1."""
+def _values_at(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Interpolate an image at points (h, w), where its edges are -1 and 1."""
     grid = torch.stack([x, y], -1)[None].to(image.dtype)
     return F.grid_sample(image, grid, "bicubic", "reflection", align_corners=False)

@@ -1,4 +1,4 @@
-"""Writing files so that a reader finds the old one or the new one, never a half."""
+"""Files that are written so that a reader finds the old one or the new one, never a half."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from interlayer.errors import InputError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path``, moved onto it on success and removed on any exception.
+    """Give a temporary name beside ``path``, moved onto it on success and removed on failure.
 
     The name has the same suffix and starts with a dot. A ``path`` that exists keeps its content
     until the block has ended, and for good when the block raises (Ctrl-C included).
@@ -43,7 +43,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def writable_folder(path: Path) -> Path:
-    """Make the folder ``path`` with its parents, prove that a file can be made in it, return it.
+    """Make a folder with its parents, prove that it takes files, and return it.
 
     Raises:
         InputError: if the folder cannot be made, is not a folder, or takes no files.
@@ -61,6 +61,15 @@ def writable_folder(path: Path) -> Path:
         reason = "it is not a folder" if path.is_file() else error.strerror or str(error)
         raise InputError(f"cannot write to {path}: {reason}; choose another folder") from None
     return path
+
+
+@contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Put the name of the file before the sentence of any `InputError` about it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from None
 
 
 @contextmanager

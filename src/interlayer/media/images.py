@@ -1,4 +1,4 @@
-"""Files <-> tensors (B, 3, H, W) float32 in [0, 1]; the only place where 8-bit values exist."""
+"""Picture files as tensors (B, 3, H, W) in [0, 1] and back; 8-bit values exist only here."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ def read_image(
     pictures become RGB, and 16-bit grey keeps its upper 8 bits.
 
     Args:
-        path: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, AVIF or JPEG 2000.
-        size: crop to the central square and resize (Lanczos) to ``size`` x ``size``.
-        note: called with one sentence when the picture was cropped, resized or composited.
+        path: file in PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, AVIF or JPEG 2000.
+        size: side to which the picture's central square is resized (Lanczos); by default the
+            picture stays as it is.
+        note: function that is called with one sentence if the picture was cropped, resized or laid
+            on white.
 
     Raises:
-        InputError: if the file is missing, no picture, damaged, animated, smaller than 16 pixels
-            a side or larger than 40 megapixels.
+        InputError: if the file is missing, no picture, damaged, animated, less than 16 pixels wide
+            or high, or larger than 40 megapixels.
     """
     path = Path(path)
     picture, changes = _decode(path)
@@ -72,7 +74,9 @@ def read_mask(path: str | Path, size: int) -> Tensor:
         )
     mask = torch.from_numpy(np.array(picture.convert("L")) >= 128).float()
     if not mask.any():
-        raise InputError(f"{path} has no white pixel, so nothing is measured: paint what is known")
+        raise InputError(
+            f"{path} has no white pixel, so nothing is measured: paint white what is known"
+        )
     return mask[None, None]
 
 
@@ -108,11 +112,11 @@ def write_gif(
 
 
 def contact_sheet(panels: Sequence[tuple[str, Tensor]], height: int = 512) -> Tensor:
-    """A row of labelled pictures on white, (1, 3, H, W): the label above, each ``height`` high.
+    """Lay pictures side by side on white, (1, 3, H, W), each below its label.
 
     Args:
         panels: pairs of label (lines separated by a newline) and image (1, 3, H, W).
-        height: of each picture, in pixels; width follows its aspect.
+        height: height of each picture, in pixels.
     """
     pictures = [_scaled(to_picture(x), height) for _, x in panels]
     letter, gap = max(11, height // 18), max(6, height // 32)
@@ -133,7 +137,7 @@ def contact_sheet(panels: Sequence[tuple[str, Tensor]], height: int = 512) -> Te
 
 
 def _decode(path: Path) -> tuple[Image.Image, list[str]]:
-    """The upright RGB picture of a file, and what was changed to get there."""
+    """Decode a file to an upright RGB picture, and say what was changed."""
     _refuse_non_files(path)
     try:
         with warnings.catch_warnings():
@@ -167,7 +171,7 @@ def _refuse_non_files(path: Path) -> None:
 
 
 def _refuse_from_header(path: Path, picture: Image.Image) -> None:
-    """Refuse what must not be decoded, before any pixel is."""
+    """Refuse pictures that must not be decoded, before any pixel is."""
     if picture.width * picture.height > MAX_PIXELS:
         raise InputError(_too_large(path, f"{picture.width}x{picture.height} pixels, more than"))
     if getattr(picture, "is_animated", False) and picture.format not in STILL_FORMATS:
@@ -193,7 +197,7 @@ def _rgb(picture: Image.Image) -> tuple[Image.Image, list[str]]:
 
 
 def central_square(picture: Image.Image, size: int) -> tuple[Image.Image, list[str]]:
-    """The central square at ``size`` x ``size``, and what was changed."""
+    """Crop and resize to the central square at ``size`` x ``size``, and say what was changed."""
     changes, side = [], min(picture.size)
     if picture.width != picture.height:
         left, top = (picture.width - side) // 2, (picture.height - side) // 2
@@ -211,13 +215,13 @@ def _scaled(picture: Image.Image, height: int) -> Image.Image:
 
 
 def to_tensor(picture: Image.Image) -> Tensor:
-    """An RGB picture as (1, 3, H, W) in [0, 1]."""
+    """Convert an RGB picture to (1, 3, H, W) in [0, 1]."""
     values = torch.from_numpy(np.array(picture, dtype=np.float32) / 255)
     return values.permute(2, 0, 1)[None].contiguous()
 
 
 def to_picture(x: Tensor) -> Image.Image:
-    """An image (1, 3, H, W) or (3, H, W), clipped to [0, 1] and rounded, as an 8-bit picture."""
+    """Convert an image (1, 3, H, W) or (3, H, W) to an 8-bit picture, clipped and rounded."""
     if x.dim() == 4 and x.shape[0] == 1:
         x = x[0]
     if x.dim() != 3 or x.shape[0] != 3:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def picture_of(y: Tensor, size: int) -> Tensor:
-    """Something a person can look at, (1, 3, size, size).
+    """Show measurements as a picture, (1, 3, size, size).
 
     Small images are enlarged, and lone known pixels grow until they are seen. A vector of m
     measurements fills a square row by row, from its least value (black) to its greatest (white).
@@ -30,7 +30,7 @@ def picture_of(y: Tensor, size: int) -> Tensor:
 
 
 def back_projection(y: Tensor, physics: LinearPhysics) -> Tensor:
-    """``α Aᵀ y`` in [0, 1], with the α that brings ``A (α Aᵀ y)`` nearest to ``y``.
+    """Return ``α Aᵀ y`` in [0, 1], with the α that brings ``A (α Aᵀ y)`` nearest to ``y``.
 
     For measurements that are no picture, whose ``Aᵀ y`` is faint, the contrast is stretched
     instead: the mean becomes grey, three standard deviations black and white.

@@ -16,7 +16,7 @@ SAMPLES = {
 
 
 def sample_photo(name: str, size: int | None = None) -> Tensor:
-    """A sample photo in [0, 1], cropped to the face at (1, 3, size, size), or whole.
+    """Return a sample photo in [0, 1], cropped to the face at (1, 3, size, size), or whole.
 
     ``astronaut``: Eileen Collins, NASA, public domain, from scikit-image.
 

@@ -1,4 +1,4 @@
-"""Sequences of images: folders of pictures and video files, read and written frame by frame."""
+"""Sequences of images, read from folders or video files and written frame by frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from interlayer.errors import InputError
 from interlayer.media.files import replacing
 from interlayer.media.images import MAX_PIXELS, central_square, read_image, to_picture, to_tensor
 
-PICTURES = frozenset(".png .jpg .jpeg .webp .gif .bmp .tif .tiff .ppm .avif .jp2".split())
+PICTURE_SUFFIXES = frozenset(".png .jpg .jpeg .webp .gif .bmp .tif .tiff .ppm .avif .jp2".split())
 DEFAULT_FPS = 25.0
 # A playlist could otherwise make the decoder open other files or addresses.
 LOCAL_ONLY = ["-protocol_whitelist", "file"]
@@ -43,9 +43,9 @@ class Frames:
     A frame that turns out to be damaged raises `InputError` when the loop reaches it.
 
     Attributes:
-        path: the folder or video file that they are read from.
+        path: folder or video file that they are read from.
         fps: frames per second.
-        size: they are cropped to the central square and resized to this side; None leaves them.
+        size: side to which the central square is resized; None leaves frames as they are.
     """
 
     path: Path
@@ -59,16 +59,16 @@ class Frames:
 
 
 def read_frames(path: str | Path, size: int | None = None) -> Frames:
-    """The frames of a folder of pictures, in the natural order of their names, or of a video file.
+    """Read the frames of a folder of pictures, in natural order of their names, or of a video.
 
     Args:
-        path: a folder, where files that are no pictures are passed over, or any video that FFmpeg
+        path: folder, where files that are no pictures are passed over, or any video that FFmpeg
             reads.
-        size: as in `Frames`.
+        size: side of the frames, as in `Frames`.
 
     Raises:
         InputError: if nothing is there, the first frame cannot be read or is larger than 40
-            megapixels, or video files cannot be read because imageio-ffmpeg is not installed.
+            megapixels, or the path is a video and imageio-ffmpeg is not installed.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -140,22 +140,24 @@ def _ffmpeg() -> ModuleType:
     try:
         import imageio_ffmpeg
     except ImportError:
-        raise InputError("video files need pip install 'interlayer[video]'") from None
+        raise InputError(
+            "videos need imageio-ffmpeg; run pip install 'interlayer[video]'"
+        ) from None
     return imageio_ffmpeg
 
 
 def _pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder; numbers in their names count as numbers."""
+    """List the pictures of a folder; numbers in their names count as numbers."""
     files = [
         file
         for file in folder.iterdir()
-        if file.suffix.lower() in PICTURES and not file.name.startswith(".")
+        if file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith(".")
     ]
     return sorted(files, key=lambda file: _natural(file.name))
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """A sort key in which runs of digits compare as numbers.
+    """Sort key in which runs of digits compare as numbers.
 
     >>> sorted(["b1", "a10", "a9"], key=_natural)
     ['a9', 'a10', 'b1']
@@ -182,11 +184,11 @@ def _decoded(path: Path, size: int | None) -> Iterator[Tensor]:
 
 
 def _stream(path: Path) -> Generator[Any, None, None]:
-    """What FFmpeg says about a video as a dictionary, then the RGB bytes of each frame."""
+    """Yield a dictionary of FFmpeg's facts about a video, then the RGB bytes of each frame."""
     stream = _ffmpeg().read_frames(str(path.absolute()), input_params=LOCAL_ONLY)
     try:
         yield from stream
     except Exception:  # whatever the decoder's output makes its reader stumble over
         raise InputError(
-            f"{path} is no video that can be read, or is damaged; save it again as MP4"
+            f"{path} is damaged or no video that can be read; save it again as MP4"
         ) from None

@@ -1,4 +1,4 @@
-"""How alike two pictures look to a network: shift-tolerant LPIPS as a loss and as a figure."""
+"""Perceptual distance between pictures: shift-tolerant LPIPS, as a loss and as a figure."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from interlayer.errors import InputError
+from interlayer.networks.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from interlayer.weights import cache
 
 Trunk = Literal["alex", "vgg"]
 MIN_SIZE = 32
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a trunk is made: five slices, whose outputs are compared.
+class TrunkLayout:
+    """Layout of a trunk: five slices, whose outputs are compared.
 
     Attributes:
-        convolutions: of each slice.
-        pooled: slices that start with a max-pooling and a blur to half the size.
+        convolutions: number of convolutions in each slice.
+        pooled: numbers of the slices that start with a max-pooling and a blur to half the size.
         pool: width of the max-pooling.
     """
 
@@ -35,14 +34,14 @@ class Layout:
     pool: int
 
 
-LAYOUTS: dict[Trunk, Layout] = {
-    "alex": Layout(convolutions=(1, 1, 1, 1, 1), pooled=(1, 2), pool=3),
-    "vgg": Layout(convolutions=(2, 2, 3, 3, 3), pooled=(1, 2, 3, 4), pool=2),
+TRUNK_LAYOUTS: dict[Trunk, TrunkLayout] = {
+    "alex": TrunkLayout(convolutions=(1, 1, 1, 1, 1), pooled=(1, 2), pool=3),
+    "vgg": TrunkLayout(convolutions=(2, 2, 3, 3, 3), pooled=(1, 2, 3, 4), pool=2),
 }
 
 
 class PerceptualNetwork(nn.Module):
-    r"""Shift-tolerant LPIPS: a distance between what a network sees in two pictures.
+    r"""Shift-tolerant LPIPS, a distance between two pictures as a network sees them.
 
     ``d(x, y) = Σ_s mean_(i,j) Σ_c v_sc (f_s(x) - f_s(y))²_cij`` with features ``f_s`` of five
     depths, of unit length over the channels, and learned weights ``v_s >= 0``; 0 for equal
@@ -51,8 +50,8 @@ class PerceptualNetwork(nn.Module):
     Its tensors are buffers: gradients reach the pictures alone.
 
     Args:
-        tensors: of the weights ``perceptual``; see `load_perceptual`.
-        trunk: ``alex`` (quick) or ``vgg``.
+        tensors: tensors of the weights ``perceptual``; see `load_perceptual`.
+        trunk: name of the network that looks, ``alex`` (quick) or ``vgg``.
 
     Reference: Ghildyal and Liu, Shift-tolerant Perceptual Similarity Metric, ECCV 2022,
     arXiv 2207.13686; Zhang et al., LPIPS, arXiv 1801.03924.
@@ -64,7 +63,7 @@ class PerceptualNetwork(nn.Module):
     def __init__(self, tensors: Mapping[str, Tensor], trunk: Trunk = "alex") -> None:
         super().__init__()
         self.trunk: Trunk = trunk
-        layout, number = LAYOUTS[trunk], count()
+        layout, number = TRUNK_LAYOUTS[trunk], count()
         self.slices = nn.ModuleList()
         for place, convolutions in enumerate(layout.convolutions):
             modules: list[nn.Module] = []
@@ -77,20 +76,20 @@ class PerceptualNetwork(nn.Module):
                 modules += [kind(weight, bias), nn.ReLU(inplace=True)]
             self.slices.append(nn.Sequential(*modules))
             self.register_buffer(f"head{place}", tensors[f"{trunk}.head{place}"])
-        self.register_buffer("mean", torch.tensor(MEAN).reshape(3, 1, 1))
-        self.register_buffer("std", torch.tensor(STD).reshape(3, 1, 1))
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(3, 1, 1))
         self.eval().to(memory_format=torch.channels_last)
 
     def features(self, x: Tensor) -> Iterator[Tensor]:
-        """Unit features (B, C_s, h_s, w_s) of pictures (B, 3, H, W) in [0, 1], slice by slice.
+        """Yield each slice's unit features (B, C_s, h_s, w_s) of pictures (B, 3, H, W) in [0, 1].
 
         Raises:
             InputError: if ``x`` is no RGB picture of at least 32x32 pixels.
         """
         if x.ndim != 4 or x.shape[1] != 3 or min(x.shape[2:]) < MIN_SIZE:
             raise InputError(
-                f"the perceptual distance is between RGB pictures of {MIN_SIZE}x{MIN_SIZE} pixels "
-                f"or more, not of shape {tuple(x.shape)}; use a method without it"
+                f"the perceptual distance compares RGB pictures of {MIN_SIZE}x{MIN_SIZE} pixels or "
+                f"more, not of shape {tuple(x.shape)}; use a method without it"
             )
         h = ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         for part in self.slices:
@@ -98,18 +97,22 @@ class PerceptualNetwork(nn.Module):
             yield F.normalize(h, dim=1, eps=1e-10)
 
     def distances(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
-        """What each slice adds to the distance of `forward`."""
+        """Yield the share of each slice in the distance of `forward`."""
         for place, (f, g) in enumerate(zip(self.features(x), self.features(y), strict=True)):
             weights = self.get_buffer(f"head{place}").reshape(1, -1, 1, 1)
             yield ((f - g).square() * weights).sum(1).mean((1, 2))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Distance (B,) between pictures (B, 3, H, W) in [0, 1]; raises as `features`."""
+        """Return the distance (B,) between pictures (B, 3, H, W) in [0, 1].
+
+        Raises:
+            InputError: as `features`.
+        """
         return sum(self.distances(x, y), start=x.new_zeros(len(x)))
 
 
 class Convolution(nn.Module):
-    """A convolution with given weights and zeros around the image."""
+    """Convolution with given weights and zeros around the image."""
 
     weight: Tensor
     bias: Tensor
@@ -135,7 +138,7 @@ class Blur(nn.Module):
 
 
 class BlurredConvolution(Convolution):
-    """`Blur` after a `Convolution`, at a quarter of the cost.
+    """Convolution with a `Blur` behind it, at a quarter of the cost.
 
     Away from the borders the two commute: blurring 3 channels instead of 64 and then convolving
     with stride 2 is the same. Row i of the result sees rows 2i-2 to 2i of the convolution's n. The
@@ -154,7 +157,7 @@ class BlurredConvolution(Convolution):
         return F.pad(whole, (1, int(odd[0]), 1, int(odd[1])), "replicate")
 
     def _blurred(self, h: Tensor, dim: int) -> list[Tensor]:
-        """``h`` blurred along one axis, and if the last row differs, also what it alone sees."""
+        """Blur along one axis; if the last row differs, also return the part that it alone sees."""
         size, width = h.shape[dim], self.weight.shape[-1]
         pairs = (h.narrow(dim, 0, size - 1) + h.narrow(dim, 1, size - 1)) / 2
         inner = (pairs.narrow(dim, 0, size - 2) + pairs.narrow(dim, 1, size - 2)) / 2
@@ -164,9 +167,13 @@ class BlurredConvolution(Convolution):
 
 
 def load_perceptual(trunk: Trunk = "alex", note: cache.Note = cache.to_stderr) -> PerceptualNetwork:
-    """The network of the weights ``perceptual``, pulled on first use.
+    """Load the network of the weights ``perceptual``, pulled on first use.
+
+    Args:
+        trunk: name of the network that looks, ``alex`` (quick) or ``vgg``.
+        note: function that is called with one line about each thing done.
 
     Raises:
-        InputError: if they cannot be pulled.
+        InputError: if the weights cannot be pulled.
     """
     return PerceptualNetwork(cache.load_tensors("perceptual", note=note), trunk)

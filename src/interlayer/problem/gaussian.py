@@ -1,10 +1,12 @@
-"""An iid Gaussian matrix that need not be stored: its entries are a function of row and column."""
+"""Gaussian matrix that need not be stored: its entries are a function of row and column."""
 
 from __future__ import annotations
 
+import ctypes
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,7 +15,9 @@ from torch import Tensor
 from interlayer.memory import available_memory
 from interlayer.problem.linear import MatrixFree
 
-LEVELS = 2**16
+VALUES = 2**16
+# Type of the rows that are kept, which holds each of the values exactly.
+KEPT = torch.float16
 # Rows and columns of words made at a time, on other devices and on a CPU, in whose cache they stay.
 BLOCK = ((2**10, 2**15), (2**4, 2**14))
 INT32 = 2**31
@@ -22,7 +26,7 @@ RESERVE = 4 << 30
 
 
 class GaussianMatrix(MatrixFree):
-    r"""A matrix of independent Gaussians ``A_ij ~ N(0, 1/m)`` that is stored only where it fits.
+    r"""Matrix of independent Gaussians ``A_ij ~ N(0, 1/m)`` that is stored only where it fits.
 
     Each entry is the normal quantile of 16 bits of a hash of its column and of two random 32-bit
     keys of its row, so that any block is made again alone, alike on every device. An entry hence
@@ -38,9 +42,9 @@ class GaussianMatrix(MatrixFree):
     Args:
         img_size: (C, H, W) of the image; n is its number of entries.
         m: number of measurements, at least 1.
-        seed: of the keys.
-        device: where the operator lives.
-        **kwargs: of `deepinv.physics.LinearPhysics`, e.g. ``noise_model``.
+        seed: seed of the keys.
+        device: device of the operator.
+        **kwargs: arguments of `deepinv.physics.LinearPhysics`, e.g. ``noise_model``.
 
     Raises:
         ValueError: if ``m`` is less than 1.
@@ -122,12 +126,12 @@ class GaussianMatrix(MatrixFree):
         return halves.transpose(0, 1).flatten(1)[:, : self.n].reshape(-1, *self.size)
 
     def _halves(self, flat: Tensor) -> Tensor:
-        """Vectors (B, n) in two halves (2, B, width), with a zero appended for odd n."""
+        """Split vectors (B, n) in two halves (2, B, width), with a zero appended for odd n."""
         padded = torch.nn.functional.pad(flat, (0, 2 * self.width - self.n))
         return padded.reshape(len(flat), 2, self.width).transpose(0, 1)
 
     def _blocks(self) -> tuple[list[slice], list[slice]]:
-        """How the matrix of words (m, width) is cut."""
+        """Cut the matrix of words (m, width) into blocks of rows and of columns."""
         rows, columns = BLOCK[self.keys.device.type == "cpu"]
         return _cuts(self.m, rows), _cuts(self.width, columns)
 
@@ -138,29 +142,25 @@ class GaussianMatrix(MatrixFree):
             deque(map(fill, blocks), maxlen=0)
             return
         # PyTorch's own threads would meet after every short operation, which wins nothing here and
-        # takes forever on a busy machine. New threads inherit their number.
-        torch.set_num_threads(1)
-        try:
-            with ThreadPoolExecutor(workers) as pool:
-                deque(pool.map(fill, blocks), maxlen=0)
-        finally:
-            torch.set_num_threads(workers)
+        # takes forever on a busy machine.
+        with ThreadPoolExecutor(workers, initializer=_compute_alone) as pool:
+            deque(pool.map(fill, blocks), maxlen=0)
 
     def _keep(self, rows: slice, column_blocks: list[slice]) -> None:
         """Store a block of rows, if there is memory for it."""
         shape = (2, rows.stop - rows.start, self.width)
-        device, dtype = self.keys.device, self.quantiles.dtype
+        device = self.keys.device
         room = available_memory(device) - RESERVE
-        if rows.start in self._kept or room < torch.Size(shape).numel() * dtype.itemsize:
+        if rows.start in self._kept or room < torch.Size(shape).numel() * KEPT.itemsize:
             return
-        made = torch.empty(shape, dtype=dtype, device=device)
+        made = torch.empty(shape, dtype=KEPT, device=device)
         for columns in column_blocks:
             for half, block in zip(made, self._entries(rows, columns), strict=True):
                 half[:, columns] = block
         self._kept[rows.start] = made
 
     def _entries(self, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
-        """Standard Gaussians (rows, columns) of the left and the right half of the matrix."""
+        """Make standard Gaussians (rows, columns) of the left and the right half of the matrix."""
         kept = self._kept.get(rows.start)
         if kept is not None:
             left, right = kept[:, :, columns]
@@ -168,10 +168,29 @@ class GaussianMatrix(MatrixFree):
         flip, multiplier = self.keys[:, rows, None]
         word = _mix((self.columns[columns] ^ flip).mul_(multiplier | 1))
         # An index may be neither negative nor beyond the table.
-        high = (word >> 16).bitwise_and_(LEVELS - 1)
-        low = word.bitwise_and_(LEVELS - 1)
+        high = (word >> 16).bitwise_and_(VALUES - 1)
+        low = word.bitwise_and_(VALUES - 1)
         left, right = (self.quantiles.index_select(0, half.flatten()) for half in (low, high))
         return left.view_as(word), right.view_as(word)
+
+
+def _compute_alone() -> None:
+    """Have PyTorch use one thread for the operations of this thread, and of no other.
+
+    `torch.set_num_threads` would do so for every thread that starts from then on. Where PyTorch is
+    built with other libraries, its operations go on sharing threads, which takes longer.
+    """
+    torch.get_num_threads()  # else PyTorch sets the number itself, at the thread's first operation
+    for set_threads in _thread_setters():
+        set_threads(1)
+
+
+@cache
+def _thread_setters() -> list[Callable[[int], object]]:
+    """Functions of the libraries behind PyTorch that set the number for the calling thread."""
+    library = ctypes.CDLL(torch._C.__file__)
+    names = "omp_set_num_threads", "MKL_Set_Num_Threads_Local"
+    return [getattr(library, name) for name in names if hasattr(library, name)]
 
 
 def _cuts(length: int, step: int) -> list[slice]:
@@ -191,7 +210,7 @@ def _mix(word: Tensor) -> Tensor:
 
 
 def _normal_quantiles() -> Tensor:
-    """Quantiles (LEVELS,) amid equally likely parts of N(0, 1), of variance 1 up to rounding."""
-    middles = (torch.arange(LEVELS, dtype=torch.float64) + 0.5) / LEVELS
+    """Quantiles (VALUES,) amid equally likely parts of N(0, 1), of variance 1 up to rounding."""
+    middles = (torch.arange(VALUES, dtype=torch.float64) + 0.5) / VALUES
     quantiles = torch.special.ndtri(middles)
-    return (quantiles / quantiles.std(correction=0)).half()
+    return (quantiles / quantiles.std(correction=0)).to(KEPT).float()

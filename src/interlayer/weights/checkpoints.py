@@ -1,46 +1,43 @@
-"""Reads generators' files as data, whatever they are called; nothing in a file is ever run."""
+"""Files of generators, read as data whatever they are called; nothing in a file is ever run."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.generators.base import Generator, measure_statistics
+from interlayer.generators.base import Generator, statistics_tensors
 from interlayer.generators.layout import Layout
 from interlayer.generators.mobilestylegan import MobileStyleGAN, check_shapes
 from interlayer.generators.stylegan2 import StyleGAN2
-from interlayer.media.files import replacing
-from interlayer.weights.openvino import read_openvino_ir, read_openvino_pair
+from interlayer.media.files import naming_file
+from interlayer.weights.converted import FORMAT, write_converted
+from interlayer.weights.openvino import read_openvino_pair
 from interlayer.weights.stylegan2_files import find_generator
 from interlayer.weights.torch_files import open_torch_file
 
-__all__ = ["Checkpoint", "convert", "inspect", "load_generator", "read_openvino_ir"]
-FORMAT = "interlayer-weights-1"
 MAX_FILE = 8 << 30
 Format = Literal["safetensors", "openvino", "pytorch"]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file is, found from its names and shapes.
+    """Generator in a file, found by names and shapes but not loaded.
 
     Attributes:
-        source: the kind of file, in words.
+        source: kind of the file, in words.
         architecture: ``stylegan2`` or ``mobilestylegan``.
-        shapes: of its tensors, by our names.
+        shapes: shapes of the tensors, by our names.
         conv_clamp: bound on StyleGAN2's activations, if any.
-        licence: what the file says of its licence.
-        load: reads the tensors.
+        licence: licence that the file names, or nothing.
+        load: function that reads the tensors.
     """
 
     source: str
@@ -72,19 +69,19 @@ def load_generator(
     precision: torch.dtype = torch.float32,
     name: str | None = None,
 ) -> Generator:
-    """The generator in a file: ``.safetensors``, a PyTorch or NVIDIA pickle, or OpenVINO IR.
+    """Load the generator in a file: ``.safetensors``, PyTorch or NVIDIA pickle, or OpenVINO IR.
 
     Args:
-        path: the file; its content decides what it is. Either model of an OpenVINO pair will do.
-        label: the class to draw, for class-conditional weights.
-        precision: of StyleGAN2's activations, ``torch.float32`` or ``torch.bfloat16``.
-        name: what the generator is called in results; the file's name by default.
+        path: file, whose content decides what it is; either model of an OpenVINO pair will do.
+        label: class to draw, for class-conditional weights.
+        precision: type of StyleGAN2's activations, ``torch.float32`` or ``torch.bfloat16``.
+        name: name of the generator in results, by default the file's.
 
     Raises:
-        InputError: in one sentence, if the file holds no generator that can be drawn.
+        InputError: if the file holds no generator that can be drawn.
     """
     path = Path(path)
-    with naming(path):
+    with naming_file(path):
         checkpoint = read_checkpoint(path)
         tensors, name = checkpoint.load(), name or path.stem
         if checkpoint.architecture == "mobilestylegan":
@@ -104,65 +101,72 @@ def convert(
     """Write the generator in ``source`` as ``.safetensors`` with metadata that says what it is.
 
     The metadata are texts: format, architecture, resolution, name, source, licence, and
-    ``settings``, JSON of what tensors cannot say.
+    ``settings``, which is JSON of what tensors cannot say.
 
     Args:
         source: any file that `load_generator` takes.
-        target: the file to write, replaced as a whole.
-        licence: a note; by default that the terms of the source file hold.
-        measure: also measure and store the statistics of every layer, so that using the file needs
-            no measurement; class-conditional weights have none of their own.
+        target: file to write, replaced as a whole.
+        licence: note on the licence; by default, that the terms of the source file hold.
+        measure: whether to store the statistics of every layer too, so that a user of the file need
+            not measure them; class-conditional weights have none of their own.
 
     Raises:
         InputError: as `load_generator`, or if the file cannot be written.
     """
     source, target = Path(source), Path(target)
-    with naming(source):
+    with naming_file(source):
         checkpoint = read_checkpoint(source)
         tensors = checkpoint.load()
         if measure and "mapping.embed.weight" not in tensors:
-            tensors |= measured(checkpoint, tensors)
+            tensors |= _measured(checkpoint, tensors)
     metadata = {
-        "format": FORMAT,
         "architecture": checkpoint.architecture,
-        "resolution": str(resolution_of(checkpoint)),
+        "resolution": str(_resolution(checkpoint)),
         "name": source.stem,
         "source": checkpoint.source,
         "licence": licence or checkpoint.licence or f"the terms of {source.name} hold",
         "settings": json.dumps({"conv_clamp": checkpoint.conv_clamp}),
     }
-    whole = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
-    try:
-        with replacing(target) as partial:
-            save_file(whole, partial, metadata=metadata)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"cannot write {target}: {error}; choose another folder") from None
+    write_converted(target, tensors, metadata)
 
 
 def inspect(path: str | Path) -> Checkpoint:
-    """What a file is, without loading its weights; ``str()`` of it is a description in lines.
+    """Find out what a file is without loading its weights; ``str()`` of the answer describes it.
 
     Raises:
         InputError: as `load_generator`.
     """
     path = Path(path)
-    with naming(path):
+    with naming_file(path):
         return read_checkpoint(path)
 
 
-def measured(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The whitening and the statistics of every layer, as tensors to store."""
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read the names and shapes of the generator in a file; see `load_generator`."""
+    kind = _detect_format(path)
+    if kind == "safetensors":
+        return _read_safetensors(path)
+    if kind == "openvino":
+        tensors = read_openvino_pair(path)
+        shapes = {name: tuple(value.shape) for name, value in tensors.items()}
+        return Checkpoint("OpenVINO models", "mobilestylegan", shapes, None, "", lambda: tensors)
+    found = find_generator(open_torch_file(path), path.stat().st_size)
+    shapes = found.layout.shapes()
+    source = {"nvidia": "an NVIDIA pickle", "rosinality": "a rosinality checkpoint"}[found.kind]
+    return Checkpoint(source, "stylegan2", shapes, found.conv_clamp, "", found.load)
+
+
+def _measured(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Measure the whitening and the statistics of every layer, as tensors to store."""
     if checkpoint.architecture == "mobilestylegan":
         generator = MobileStyleGAN(tensors)
     else:
         generator = StyleGAN2(tensors, conv_clamp=checkpoint.conv_clamp)
-    found = {f"latent.{part}": generator.get_buffer(f"latent_{part}") for part in ("mean", "std")}
-    for layer, statistics in measure_statistics(generator).items():
-        found[f"statistics.{layer}"] = statistics.std
-    return found
+    latent = {f"latent.{part}": generator.get_buffer(f"latent_{part}") for part in ("mean", "std")}
+    return latent | statistics_tensors(generator)
 
 
-def resolution_of(checkpoint: Checkpoint) -> int:
+def _resolution(checkpoint: Checkpoint) -> int:
     """Height and width of the images."""
     if checkpoint.architecture == "stylegan2":
         return Layout.infer(checkpoint.shapes).resolution
@@ -170,21 +174,8 @@ def resolution_of(checkpoint: Checkpoint) -> int:
     return checkpoint.shapes["constant"][-1] * 2**doublings
 
 
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Put the file's name before what is wrong with it."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from None
-
-
-def detect_format(path: Path) -> Format:
-    """What kind of file the first bytes are of.
-
-    Raises:
-        InputError: if it is of no kind that can hold a generator.
-    """
+def _detect_format(path: Path) -> Format:
+    """Tell the kind of a file from its first bytes."""
     if not path.is_file():
         raise InputError("there is no such file")
     size = path.stat().st_size
@@ -204,21 +195,6 @@ def detect_format(path: Path) -> Format:
         "the file is no generator: neither .safetensors, nor a PyTorch or NVIDIA pickle, "
         "nor OpenVINO IR"
     )
-
-
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Names and shapes of the generator in a file; see `load_generator`."""
-    kind = detect_format(path)
-    if kind == "safetensors":
-        return _read_safetensors(path)
-    if kind == "openvino":
-        tensors = read_openvino_pair(path)
-        shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-        return Checkpoint("OpenVINO models", "mobilestylegan", shapes, None, "", lambda: tensors)
-    found = find_generator(open_torch_file(path), path.stat().st_size)
-    shapes = found.layout.shapes()
-    source = {"nvidia": "an NVIDIA pickle", "rosinality": "a rosinality checkpoint"}[found.kind]
-    return Checkpoint(source, "stylegan2", shapes, found.conv_clamp, "", found.load)
 
 
 def _read_safetensors(path: Path) -> Checkpoint:

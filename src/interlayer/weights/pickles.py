@@ -1,4 +1,4 @@
-"""Reads a pickle as data: what a pickle would call or build becomes an inert record of the request.
+"""Pickles read as data: what one would call or build becomes an inert record of the request.
 
 A pickle is a program for a stack machine. This one has no instruction that imports or calls
 anything: GLOBAL pushes a `Name`, and REDUCE, NEWOBJ, OBJ and INST push a `Record` that says what
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickletools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,7 @@ _CONTAINERS = {"collections.OrderedDict": dict, "builtins.dict": dict, "builtins
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A class or function that the pickle names, as ``module.name``; never looked up."""
+    """Class or function that the pickle names, as ``module.name``; never looked up."""
 
     value: str
 
@@ -46,7 +46,7 @@ class Name:
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """An object that the pickle asks to make: ``callable(*args)``, then its state and its items."""
+    """Object that the pickle asks to make: ``callable(*args)``, then its state and its items."""
 
     callable: Name
     args: object = ()
@@ -60,7 +60,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PersistentId:
-    """A reference to something stored outside the pickle, in PyTorch files a storage."""
+    """Reference to something stored outside the pickle, in PyTorch files a storage."""
 
     value: object
 
@@ -74,13 +74,13 @@ class Pickle:
 
 
 def read_pickle(stream: Any) -> Pickle:
-    r"""Read the pickle that starts at the stream's position; leaves the position after its end.
+    r"""Read the pickle that starts at the stream's position, and leave that after its end.
 
     Args:
         stream: bytes, or a binary file or memory map at the position to start from.
 
     Returns:
-        the root object, made of None, bool, int, float, str, bytes, tuple, list, dict, set, `Name`,
+        The root object, made of None, bool, int, float, str, bytes, tuple, list, dict, set, `Name`,
         `Record` and `PersistentId` alone.
 
     Raises:
@@ -106,8 +106,15 @@ def read_pickle(stream: Any) -> Pickle:
         raise InputError(f"the pickle is damaged or cut short ({str(error)[:80]!r})") from None
 
 
+def as_items(value: Any) -> Mapping[Any, Any]:
+    """Return the items of a dictionary or of a record of something like one; else none."""
+    if isinstance(value, dict):
+        return value
+    return value.items if isinstance(value, Record) else {}
+
+
 class _Machine:
-    """The stack, the marks (heights of the stack) and the memo."""
+    """Stack machine: the stack, the marks (heights of the stack) and the memo."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -116,7 +123,7 @@ class _Machine:
         self.persistent_ids: list[PersistentId] = []
 
     def step(self, opcode: str, argument: Any) -> None:
-        """One instruction."""
+        """Carry out one instruction."""
         if opcode in _LITERALS:
             self.stack.append(argument)
         elif opcode in _CONSTANTS:
@@ -201,7 +208,7 @@ def _set_items(machine: _Machine, values: list[Any]) -> None:
 
 
 def _key(value: Any) -> Any:
-    """The value, if hashing and comparing it takes constant time and cannot recurse."""
+    """Refuse keys unless hashing and comparing them takes constant time and cannot recurse."""
     if value is None or isinstance(value, (str, bytes, float, Name)):
         return value
     if isinstance(value, int) and abs(value) < _LARGEST_KEY:

@@ -1,4 +1,4 @@
-"""Which number type this machine computes in fastest."""
+"""Number type in which this machine computes fastest."""
 
 from __future__ import annotations
 
@@ -13,47 +13,14 @@ import torch
 from interlayer.media.files import write_text
 from interlayer.weights.cache import cache_folder
 
-CHANNELS, PIXELS, REPEATS = 128, 128**2, 5
-
-
-@functools.cache
-def fastest_precision(device: str = "cpu") -> torch.dtype:
-    """``torch.bfloat16`` where it makes a 1x1 convolution at least 1.5 times faster, else float32.
-
-    A trial of some 30 ms on the CPU, once per process: some processors have bfloat16 arithmetic,
-    others emulate it. On CUDA the driver knows; elsewhere it is float32.
-    """
-    kind = torch.device(device).type
-    if kind == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float32
-    if kind != "cpu":
-        return torch.float32
-    return (
-        torch.bfloat16
-        if _seconds(torch.float32) > 1.5 * _seconds(torch.bfloat16)
-        else torch.float32
-    )
-
-
-def _seconds(dtype: torch.dtype) -> float:
-    """The fastest of some products of activations and a 1x1 kernel."""
-    x, kernel = (
-        torch.ones(PIXELS, CHANNELS, dtype=dtype),
-        torch.ones(CHANNELS, CHANNELS, dtype=dtype),
-    )
-    took = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        torch.mm(x, kernel)
-        took.append(time.perf_counter() - started)
-    return min(took)
+_CHANNELS, _PIXELS, _REPEATS = 128, 128**2, 5
 
 
 def precision_here(device: str = "cpu") -> torch.dtype:
-    """`fastest_precision`, tried once on a machine and remembered in the cache.
+    """Return `fastest_precision` of a device, tried once on a machine and kept in the cache.
 
-    Results of one seed differ between number types, so that a trial on a busy moment must not
-    change them from run to run.
+    The results of one seed differ between number types: a trial at a busy moment must not change
+    them from run to run.
     """
     machine = f"{device} {platform.machine()} {_processor()} torch {torch.__version__}"
     known = cache_folder() / f"precision-{hashlib.sha256(machine.encode()).hexdigest()[:12]}.txt"
@@ -70,10 +37,37 @@ def precision_here(device: str = "cpu") -> torch.dtype:
     return fastest
 
 
+@functools.cache
+def fastest_precision(device: str = "cpu") -> torch.dtype:
+    """Return bfloat16 where it makes a 1x1 convolution at least 1.5 times faster, else float32.
+
+    On the CPU a trial of some 30 ms decides, once per process: some processors have bfloat16
+    arithmetic, others emulate it. On CUDA the driver knows, and elsewhere it is float32.
+    """
+    kind = torch.device(device).type
+    if kind == "cuda":
+        wins = torch.cuda.is_bf16_supported(False)
+    else:
+        wins = kind == "cpu" and _seconds(torch.float32) > 1.5 * _seconds(torch.bfloat16)
+    return torch.bfloat16 if wins else torch.float32
+
+
+def _seconds(dtype: torch.dtype) -> float:
+    """Time of the fastest of some products of activations and a 1x1 kernel."""
+    x = torch.ones(_PIXELS, _CHANNELS, dtype=dtype)
+    kernel = torch.ones(_CHANNELS, _CHANNELS, dtype=dtype)
+    took = []
+    for _ in range(_REPEATS):
+        started = time.perf_counter()
+        torch.mm(x, kernel)
+        took.append(time.perf_counter() - started)
+    return min(took)
+
+
 def _processor() -> str:
-    """The processor's name and its instructions, where the system tells."""
+    """Name of the processor and its instructions, where the system tells them."""
     info = Path("/proc/cpuinfo")
     if not info.is_file():
         return platform.processor()
-    lines = info.read_text().splitlines()
-    return " ".join(dict.fromkeys(v for v in lines if v.startswith(("model name", "flags"))))
+    telling = (v for v in info.read_text().splitlines() if v.startswith(("model name", "flags")))
+    return " ".join(dict.fromkeys(telling))  # every core says the same

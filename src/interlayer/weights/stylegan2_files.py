@@ -1,4 +1,4 @@
-"""Finds the StyleGAN2 generator in another project's file, reading names and shapes alone."""
+"""StyleGAN2 generators in other projects' files, found by names and shapes alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from interlayer.errors import InputError
 from interlayer.generators.layout import Layout
 from interlayer.generators.modulation import binomial_filter
-from interlayer.weights.pickles import Record
+from interlayer.weights.pickles import Record, as_items
 from interlayer.weights.stylegan2_names import fit_shape, fold_gains, nvidia_names, rosinality_names
 from interlayer.weights.torch_files import LazyTensor, TorchFile, plain_number
 
@@ -21,7 +21,7 @@ GENERATORS = ("G_ema", "g_ema", "G", "g", "generator")
 DISCRIMINATORS = ("D", "d", "discriminator")
 _ENTRIES_LIMIT = 100_000
 _DEPTH_LIMIT = 8
-_LONGEST_NAME = 80
+_LONGEST_PART = 80
 _SHARING_LIMIT = 16
 _PLAIN_VALUES = ("conv_clamp", "activation", "bias_gain")
 _FILTERS = (".resample_filter", ".blur.kernel", ".upsample.kernel")
@@ -31,7 +31,7 @@ _STYLEGAN3_KEYS = re.compile(r"synthesis\.(input\.|L\d+_)")
 
 @dataclass(frozen=True)
 class Found:
-    """A network's tensors by dotted name, and the plain values of its modules, where it has any."""
+    """Tensors of a network by dotted name, and plain values of its modules, if it has any."""
 
     tensors: dict[str, LazyTensor] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -39,13 +39,13 @@ class Found:
 
 @dataclass(frozen=True)
 class ForeignGenerator:
-    """A StyleGAN2 generator that has been identified but not loaded.
+    """StyleGAN2 generator that has been identified but not loaded.
 
     Attributes:
-        kind: whose file it is.
-        layout: its hyper-parameters.
+        kind: project whose file it is, ``nvidia`` or ``rosinality``.
+        layout: hyper-parameters of the generator.
         conv_clamp: bound on activations, if any.
-        tensors: what is to be loaded, by our names.
+        tensors: tensors to load, by our names.
         mapping_rate: learning rate multiplier of the mapping network.
     """
 
@@ -56,7 +56,7 @@ class ForeignGenerator:
     mapping_rate: float
 
     def load(self) -> dict[str, Tensor]:
-        """The tensors that `StyleGAN2` takes, in float32."""
+        """Load the tensors that `StyleGAN2` takes, in float32."""
         whole = {name: lazy.load() for name, lazy in self.tensors.items()}
         whole = {name: value.reshape(fit_shape(name, value.shape)) for name, value in whole.items()}
         for name, value in whole.items():
@@ -66,16 +66,16 @@ class ForeignGenerator:
 
 
 def find_generator(file: TorchFile, size: int) -> ForeignGenerator:
-    """The generator in a file, the averaged one where there are several.
+    """Find the generator in a file, the averaged one where there are several.
 
     Args:
-        file: what the file describes.
-        size: its length in bytes, which bounds what its tensors may claim.
+        file: structure of the file.
+        size: length of the file in bytes, which bounds what its tensors may claim.
 
     Raises:
         InputError: if there is none that `StyleGAN2` can draw; the sentence says what there is.
     """
-    found = collect(file, choose_network(file.root))
+    found = collect(file, _choose_network(file.root))
     if isinstance(file.root, dict) and "latent_avg" in file.root:
         average = file.tensor(file.root["latent_avg"])
         if average is not None:
@@ -94,8 +94,8 @@ def find_generator(file: TorchFile, size: int) -> ForeignGenerator:
     )
 
 
-def choose_network(root: Any) -> Any:
-    """The network or state dictionary to read, from a snapshot, a training state or itself."""
+def _choose_network(root: Any) -> Any:
+    """Choose the network or state dictionary to read in a snapshot or a training state."""
     items = as_items(root)
     for key in GENERATORS:
         if items.get(key) is not None:
@@ -103,13 +103,6 @@ def choose_network(root: Any) -> Any:
     if any(items.get(key) is not None for key in DISCRIMINATORS):
         raise InputError("the file holds a discriminator alone; a generator is needed")
     return root
-
-
-def as_items(value: Any) -> Mapping[Any, Any]:
-    """The items of a dictionary or of a record of something like one; else none."""
-    if isinstance(value, dict):
-        return value
-    return value.items if isinstance(value, Record) else {}
 
 
 def collect(file: TorchFile, network: Any) -> Found:
@@ -128,13 +121,13 @@ def collect(file: TorchFile, network: Any) -> Found:
                 raise InputError(f"the file has more than {_ENTRIES_LIMIT:,} tensors")
             for name, value in group.items():
                 lazy = file.tensor(value)
-                if lazy is not None and isinstance(name, str) and len(name) <= _LONGEST_NAME:
+                if lazy is not None and isinstance(name, str) and len(name) <= _LONGEST_PART:
                     found.tensors[f"{prefix}{name}"] = lazy
     return found
 
 
 def _modules(network: Record) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    """Dotted prefix and attributes of every module of a pickled network."""
+    """Yield dotted prefix and attributes of every module of a pickled network."""
     if not _attributes(network):
         raise InputError(f"the file holds no network but a call of {network.callable}; refused")
     pending: list[tuple[str, Any]] = [("", network)]
@@ -148,12 +141,12 @@ def _modules(network: Record) -> Iterator[tuple[str, Mapping[Any, Any]]]:
         if entries > _ENTRIES_LIMIT or prefix.count(".") > _DEPTH_LIMIT:
             raise InputError("the file's network has too many modules, or modules within modules")
         for name, child in children.items():
-            if isinstance(name, str) and len(name) <= _LONGEST_NAME:
+            if isinstance(name, str) and len(name) <= _LONGEST_PART:
                 pending.append((f"{prefix}{name}.", child))
 
 
 def _attributes(record: Any) -> Mapping[Any, Any]:
-    """A module's attributes: its pickled state, or that in the argument of NVIDIA's rebuilder."""
+    """Attributes of a module: its pickled state, or that given to NVIDIA's rebuilder."""
     if not isinstance(record, Record):
         return {}
     if record.callable.value.endswith("persistence._reconstruct_persistent_obj"):
@@ -163,7 +156,7 @@ def _attributes(record: Any) -> Mapping[Any, Any]:
 
 
 def _identify(tensors: Mapping[str, LazyTensor]) -> str:
-    """Whose generator the names are of."""
+    """Name the project whose generator has these tensors."""
     if any(_STYLEGAN3_KEYS.match(name) for name in tensors):
         raise InputError("this is a StyleGAN3 generator; only StyleGAN2 generators can be read")
     if any(_DISCRIMINATOR_KEYS.match(name) for name in tensors):
@@ -184,7 +177,7 @@ def _identify(tensors: Mapping[str, LazyTensor]) -> str:
 
 
 def _without_filters(tensors: Mapping[str, LazyTensor]) -> dict[str, LazyTensor]:
-    """The tensors but for resampling filters, each checked to be the usual one up to its gain."""
+    """Leave out resampling filters, after a check that each is the usual one up to its gain."""
     kept, usual = {}, binomial_filter() / 4
     for name, lazy in tensors.items():
         if not name.endswith(_FILTERS):
@@ -198,7 +191,7 @@ def _without_filters(tensors: Mapping[str, LazyTensor]) -> dict[str, LazyTensor]
 
 
 def _check_size(tensors: Iterable[LazyTensor], size: int) -> None:
-    """Refuse tensors that overlap so much that reading them is more work than the file is worth."""
+    """Refuse tensors that overlap so much that reading them is out of proportion to the file."""
     tensors = list(tensors)
     read = sum(lazy.storage.numel * lazy.storage.dtype.itemsize for lazy in tensors)
     if sum(lazy.nbytes for lazy in tensors) > size or read > _SHARING_LIMIT * size:
@@ -208,7 +201,7 @@ def _check_size(tensors: Iterable[LazyTensor], size: int) -> None:
 def _with_noise(
     shapes: dict[str, tuple[int, ...]], tensors: dict[str, LazyTensor]
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, LazyTensor]]:
-    """Noise strengths left out where old files have no noise maps for them."""
+    """Leave out noise strengths where old files have no noise maps for them."""
     if any(name.endswith(".noise") for name in tensors):
         return shapes, tensors
     used = [name for name in tensors if not name.endswith(".strength")]
@@ -216,7 +209,7 @@ def _with_noise(
 
 
 def _conv_clamp(values: Mapping[str, Mapping[str, Any]]) -> float | None:
-    """The one bound of all convolutions and image terms."""
+    """Bound that all convolutions and image terms share, if any."""
     layers = [v for k, v in values.items() if re.search(r"\.(conv[01]|torgb)\.$", k)]
     for layer in layers:
         if layer.get("activation", "lrelu") != "lrelu":
@@ -230,7 +223,7 @@ def _conv_clamp(values: Mapping[str, Mapping[str, Any]]) -> float | None:
 
 
 def _mapping_rate(values: Mapping[str, Mapping[str, Any]]) -> float:
-    """The mapping network's learning rate multiplier: the gain of its biases."""
+    """Learning rate multiplier of the mapping network: the gain of its biases."""
     rates = {plain_number(v.get("bias_gain", 0.01)) for k, v in values.items() if "mapping.fc" in k}
     rate = rates.pop() if rates else 0.01
     if rates or rate is None or not 0 < rate < float("inf"):

@@ -15,7 +15,7 @@ _PARTS = ("weight", "bias")
 
 
 def nvidia_names() -> dict[str, str]:
-    """Our name of every tensor that the generators of NVIDIA's PyTorch repositories may have."""
+    """Map tensors' names in NVIDIA's PyTorch generators, as far as there may be any, to ours."""
     names = {"synthesis.b4.const": "constant", "mapping.w_avg": "mapping.mean"}
     for part in _PARTS:
         names[f"mapping.embed.{part}"] = f"mapping.embed.{part}"
@@ -35,7 +35,7 @@ def nvidia_names() -> dict[str, str]:
 
 
 def rosinality_names() -> dict[str, str]:
-    """Our name of every tensor that a generator of rosinality's repository may have."""
+    """Map tensors' names in rosinality's generators, as far as there may be any, to ours."""
     names = {"input.input": "constant", "latent_avg": "mapping.mean"}
     for part in _PARTS:
         for i in range(_MAPPING_LAYERS):
@@ -70,7 +70,7 @@ def _rosinality_image_term(theirs: str, size: int) -> dict[str, str]:
 
 
 def fit_shape(name: str, shape: Shape) -> Shape:
-    """A tensor's shape with dimensions of size one dropped or added as ours has them.
+    """Drop or add dimensions of size one, as our tensor of that name has them.
 
     >>> fit_shape("8.conv0.weight", (1, 64, 32, 3, 3)), fit_shape("4.conv1.noise", (4, 4))
     ((64, 32, 3, 3), (1, 1, 4, 4))
@@ -91,7 +91,7 @@ def fit_shape(name: str, shape: Shape) -> Shape:
 def fold_gains(
     tensors: Mapping[str, Tensor], mapping_rate: float, scaled_convolutions: bool
 ) -> dict[str, Tensor]:
-    """Weights that act as they are, from weights that are scaled whenever they are used.
+    """Fold the factors in that weights are scaled by whenever they are used.
 
     Both projects store weights of unit variance and multiply them by ``1 / sqrt(fan_in)``, the
     mapping network's and its biases by the learning rate multiplier too. The scale of an image
@@ -99,7 +99,7 @@ def fold_gains(
     for its epsilon, so they are scaled only where the project does.
 
     Args:
-        tensors: by our names, in our shapes.
+        tensors: tensors by our names, in our shapes.
         mapping_rate: learning rate multiplier of the mapping network.
         scaled_convolutions: whether the project scales 3x3 weights.
     """

