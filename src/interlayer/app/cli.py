@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from interlayer.app import options
@@ -25,6 +24,7 @@ from interlayer.app.recover import (
 )
 from interlayer.app.studies import app as bench
 from interlayer.errors import InputError
+from interlayer.generators.base import draw_truths
 from interlayer.media.files import writable_folder
 from interlayer.media.images import write_image
 from interlayer.media.video import read_frames
@@ -136,9 +136,9 @@ def generate(
     numbers = parse_seeds(seeds)
     writable_folder(out)
     model = loading.load(generator, label=label, note=say)
-    with torch.no_grad(), progress_bar() as bar:
+    with progress_bar() as bar:
         for seed in bar.track(numbers, task_id=bar.add_task("generating", loss="")):
-            write_image(out / f"seed{seed:04d}.png", model(model.sample([seed], truncation)))
+            write_image(out / f"seed{seed:04d}.png", draw_truths(model, [seed], truncation))
     say(f"{len(numbers)} pictures are in {out}")
 
 

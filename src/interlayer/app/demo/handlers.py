@@ -44,8 +44,12 @@ class Handlers:
 
     def drawn(self, seed: float) -> Outputs:
         """The same of what the generator draws."""
-        picture = pictures.drawn(self.generator, int(seed or 0))
-        return _shown(picture, f"Drawn by the generator, number {int(seed or 0)}.")
+        number = int(seed or 0)
+        try:
+            picture = pictures.drawn(self.generator, number)
+        except InputError as error:
+            return gr.skip(), gr.skip(), _alert(error)
+        return _shown(picture, f"Drawn by the generator, number {number}.")
 
     def photo(self, file: str) -> Outputs:
         """The same of an upload, and what the upload area is to show."""

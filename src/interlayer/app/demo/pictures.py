@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.generators import Generator
+from interlayer.generators.base import Generator, draw_truths
 from interlayer.media.faces import align
 from interlayer.media.images import central_square, read_image, to_picture, to_tensor
 from interlayer.media.samples import sample_photo
@@ -24,10 +23,9 @@ def example(size: int) -> Image.Image:
     return to_picture(sample_photo("astronaut", size))
 
 
-@torch.no_grad()
 def drawn(generator: Generator, seed: int) -> Image.Image:
     """The picture that a generator draws from a seed."""
-    return to_picture(generator(generator.sample([seed])))
+    return to_picture(draw_truths(generator, [seed]))
 
 
 def framed(file: Path, size: int) -> tuple[Image.Image, str]:
