@@ -26,7 +26,7 @@ from deepinv.loss.metric import PSNR
 from torch import Tensor
 
 import interlayer
-from interlayer.evaluation.metrics import metrics
+from interlayer.evaluation.quality import metrics
 from interlayer.media.images import contact_sheet
 from interlayer.media.measured_pictures import picture_of
 from interlayer.problem.measurements import measure

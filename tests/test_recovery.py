@@ -6,7 +6,7 @@ from deepinv.physics import LinearPhysics
 
 from interlayer import InputError, ToyGenerator, csgm, make_physics, solve, write_image
 from interlayer.app.results import report
-from interlayer.evaluation.metrics import metrics
+from interlayer.evaluation.quality import metrics
 from interlayer.media.measured_pictures import back_projection, picture_of
 from interlayer.problem.measurements import load_measurements, measure
 

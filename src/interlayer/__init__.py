@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from interlayer.errors import InputError
-from interlayer.evaluation.metrics import coverage, lpips
+from interlayer.evaluation.quality import coverage, lpips
 from interlayer.generators import (
     Generator,
     LayerState,

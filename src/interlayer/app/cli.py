@@ -18,6 +18,7 @@ from interlayer.app.options import Generators, Label
 from interlayer.app.recover import Job, folders, recover_film, recover_one
 from interlayer.app.studies import app as bench
 from interlayer.errors import InputError
+from interlayer.evaluation.studies.parsing import parse_seeds
 from interlayer.media.files import writable_folder
 from interlayer.media.images import write_image
 from interlayer.media.video import read_frames
@@ -234,18 +235,3 @@ def recover(
             as_json=as_json,
         )
         recover_one(job, model, stored)
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Seeds of ``0-7`` or ``3,5,8`` or a mixture.
-
-    >>> parse_seeds("0-2,7")
-    [0, 1, 2, 7]
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        if not first.isdigit() or not (last or first).isdigit() or int(last or first) < int(first):
-            raise InputError(f"{text!r} is not a list of seeds; write 0-7 or 3,5,8")
-        seeds += range(int(first), int(last or first) + 1)
-    return seeds

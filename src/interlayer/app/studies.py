@@ -18,7 +18,7 @@ from rich.table import Table
 
 from interlayer.app.console import INTERRUPTED, progress_bar, say
 from interlayer.errors import InputError
-from interlayer.evaluation.studies.compare import compare as compare_rows
+from interlayer.evaluation.studies.compare import differences
 from interlayer.evaluation.studies.estimate import seconds_of, spoken
 from interlayer.evaluation.studies.export import write_table
 from interlayer.evaluation.studies.fid import distances
@@ -233,7 +233,7 @@ def compare(
 ) -> None:
     """Compare two studies image by image; exit status 1 if anything became worse."""
     with reading(before) as first, reading(after) as second:
-        found = compare_rows(first.rows(), second.rows(), metric, confidence, tolerance)
+        found = differences(first.rows(), second.rows(), metric, confidence, tolerance)
     table = Table("task", "method", "images", f"{metric} difference", "interval", "")
     for each in found:
         interval = f"{each.low:+.4g} to {each.high:+.4g}" if each.images > 1 else "one image"

@@ -27,7 +27,7 @@ from interlayer.evaluation.studies.figures import (
     look,
     stage_charts,
 )
-from interlayer.evaluation.studies.grids import grids
+from interlayer.evaluation.studies.grids import strips
 from interlayer.evaluation.studies.spec import GENERATED, SAMPLE
 from interlayer.evaluation.studies.store import Row, Store, with_variants
 from interlayer.media.files import writable_folder
@@ -95,7 +95,7 @@ def write_report(store: Store, path: Path, pictures: int = 3) -> None:
         images=len({row["image_sha256"] for row in rows}),
         methods=legend(methods),
         tables=tables(done, methods),
-        grids=grids(store, done, methods, pictures),
+        grids=strips(store, done, methods, pictures),
         charts={
             part: [{"family": c.title, "svg": Markup(inline_svg(c, methods))} for c in charts]
             for part, charts in panels.items()
@@ -175,14 +175,14 @@ def _column(images: Mapping[str, Mapping[str, float]], metric: str) -> dict[str,
             column[name] = Entry("–")
             continue
         count, _, low, high = paired(images[best], each, confidence)
-        text = _number(means[name], metric)
+        text = _formatted(means[name], metric)
         if len(each) > 1:
-            text += f" ± {_number(pstdev(each.values()), metric)}"
+            text += f" ± {_formatted(pstdev(each.values()), metric)}"
         column[name] = Entry(text, means[name] == means[best], count > 1 and low <= 0 <= high)
     return column
 
 
-def _number(value: float, metric: str) -> str:
+def _formatted(value: float, metric: str) -> str:
     if metric == "mse":
         return f"{1000 * value:.2f}"
     return f"{value:.2f}" if metric == "psnr" else f"{value:.3f}"

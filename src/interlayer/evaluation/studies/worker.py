@@ -22,7 +22,7 @@ from deepinv.loss.metric import PSNR
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.evaluation.metrics import coverage, metrics
+from interlayer.evaluation.quality import coverage, metrics, number_or_none
 from interlayer.evaluation.studies.jobs import (
     Job,
     Outcome,
@@ -201,8 +201,8 @@ def _stage(record: StageRecord, row: int, truth: Tensor, batch: int) -> StageFig
         steps=record.steps,
         psnr=PSNR()(record.x_hat[row : row + 1].cpu(), truth).item(),
         measurement_loss=record.loss[row].item(),
-        holdout_loss=_number(record.holdout_loss[row]),
-        deviation=_number(record.deviation[row]),
+        holdout_loss=number_or_none(record.holdout_loss[row]),
+        deviation=number_or_none(record.deviation[row]),
         seconds=record.seconds / batch,
     )
 
@@ -213,11 +213,6 @@ def _calibration(solution: Solution, x: Tensor) -> dict[str, float]:
         return {}
     samples = solution.samples.cpu()
     return {"coverage": coverage(samples, x), "std": samples.std(0).mean().item()}
-
-
-def _number(value: Tensor) -> float | None:
-    """A value, or ``None`` where there is none."""
-    return None if value.isnan() else value.item()
 
 
 def _png(x: Tensor, size: int) -> bytes:
