@@ -8,7 +8,6 @@ import platform
 import signal
 import tempfile
 import threading
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +21,13 @@ from deepinv.loss.metric import PSNR
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.evaluation.quality import coverage, metrics, number_or_none
+from interlayer.evaluation.quality import (
+    coverage,
+    has_distance,
+    metrics,
+    number_or_none,
+    pull_distance,
+)
 from interlayer.evaluation.studies.jobs import (
     Job,
     Outcome,
@@ -33,6 +38,7 @@ from interlayer.evaluation.studies.jobs import (
     task_digest,
 )
 from interlayer.evaluation.studies.spec import GENERATED, SAMPLE
+from interlayer.evaluation.studies.store import ORACLE
 from interlayer.generators import Generator
 from interlayer.media.images import read_image, to_picture
 from interlayer.media.measured_pictures import picture_of
@@ -70,7 +76,7 @@ class Worker:
     ... )
     >>> [outcome] = Worker(Setup(torch.get_num_threads())).run(plan(spec, print))
     >>> outcome.error, sorted(outcome.figures)
-    (None, ['mse', 'psnr', 'ssim'])
+    (None, ['mse', 'oracle_psnr', 'psnr', 'ssim'])
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -131,11 +137,16 @@ class Worker:
             return _read(file, job, generator)
 
     def _recover(self, truths: Mapping[Job, Tensor]) -> list[Outcome]:
-        """Recover a batch."""
+        """Recover a batch; the truth is looked at beside the method, which does not see it."""
         jobs, x = list(truths), torch.cat(list(truths.values()))
         y, states = self._states(jobs[0], x)
-        solution = deque(states, maxlen=1)[0].solution()
-        return [self._outcome(job, row, x, y, solution) for row, job in enumerate(jobs)]
+        truth, state = x.to(self.device), None
+        nearest = torch.full((len(x),), -torch.inf, device=self.device)
+        for state in states:
+            nearest = nearest.maximum(PSNR()(state.x, truth))
+        assert state is not None
+        solution, oracle = state.solution(), nearest.tolist()
+        return [self._outcome(job, row, x, y, solution, oracle) for row, job in enumerate(jobs)]
 
     def trial(self, job: Job) -> Iterator[State]:
         """The steps of one job, to see how long they take; raises what `run` would record."""
@@ -152,15 +163,26 @@ class Worker:
             _generator(job, self.device),
             job.method,
             quality=job.quality,
+            steps=job.steps,
             seed=job.seed,
             holdout=job.holdout,
             samples=1 if job.method in CLASSICAL else job.samples,
         )
         return made.y, states
 
-    def _outcome(self, job: Job, row: int, x: Tensor, y: Tensor, solution: Solution) -> Outcome:
+    def _outcome(
+        self,
+        job: Job,
+        row: int,
+        x: Tensor,
+        y: Tensor,
+        solution: Solution,
+        oracle: Sequence[float],
+    ) -> Outcome:
         one = slice(row, row + 1)
         truth, x_hat = x[one], solution.x_hat[one].cpu()
+        figures = metrics(x_hat, truth)
+        nearest = {ORACLE: max(oracle[row], figures["psnr"])}
         pictures: dict[str, bytes] = {}
         if job.pictures:
             size = min(job.pictures, x.shape[-1])
@@ -168,7 +190,7 @@ class Worker:
             pictures = {name: _png(image, size) for name, image in shown.items()}
         return Outcome(
             job,
-            figures=metrics(x_hat, truth) | _calibration(solution, truth),
+            figures=figures | (_calibration(solution, truth) or nearest),
             seconds=solution.seconds / len(x),
             stages=tuple(_stage(record, row, truth, len(x)) for record in solution.stages),
             pictures=pictures,
@@ -180,7 +202,10 @@ class Worker:
 def _load(name: str, sha256: str, label: int | None, precision: str, device: str) -> Generator:
     if generator_digest(name) != sha256:
         raise InputError(f"the generator {name} has changed; run the study's command again")
-    return open_generator(name, label, precision, device)
+    generator = open_generator(name, label, precision, device)
+    if has_distance(generator.channels, generator.resolution):
+        pull_distance()  # another machine's worker may have none yet
+    return generator
 
 
 def _generator(job: Job, device: str) -> Generator:
