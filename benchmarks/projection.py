@@ -18,8 +18,8 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from interlayer import project_l1_ball
 from interlayer.memory import keep_freed_memory
+from interlayer.solver.projections import project_l1_ball
 
 RESULTS = Path(__file__).parent / "results" / "projection.json"
 SIZES, TURNS = (10_000, 100_000, 2_000_000, 10_000_000), 9
@@ -37,7 +37,7 @@ def by_sorting(v: Tensor, radius: float) -> Tensor:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Of one call."""
+    """Return how long one call takes."""
     started = time.perf_counter()
     action()
     return time.perf_counter() - started

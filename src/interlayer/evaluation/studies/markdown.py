@@ -19,7 +19,7 @@ def means_table(rows: Iterable[Row]) -> str:
     says over how many. The last column is what an oracle that knows the truth would have gained by
     stopping `auto` at the best of its iterates, the most of any image.
     """
-    rows = [row for row in rows if row["status"] == "done"]
+    rows = list(rows)
     named = with_variants(rows)
     psnr = by_image(named, "psnr")
     distance = by_image(named, "lpips") or by_image(named, "stlpips")
@@ -27,10 +27,11 @@ def means_table(rows: Iterable[Row]) -> str:
     for row in rows:
         if row["method"] == JUDGED and row[ORACLE] is not None:
             gains.setdefault(row["task"], []).append(row[ORACLE] - row["psnr"])
-    methods = list(dict.fromkeys(row["method"] for row in named))
+    found = {method for _, method in psnr}
+    methods = [name for name in dict.fromkeys(row["method"] for row in named) if name in found]
     heads = ["task", *methods, *(["oracle's gain"] if gains else [])]
     lines = [heads, ["---"] * len(heads)]
-    for task in dict.fromkeys(row["task"] for row in rows):
+    for task in dict.fromkeys(task for task, _ in psnr):
         line = [f"`{task}`", *_cells([(task, name) for name in methods], psnr, distance)]
         gain = f"{max(gains[task]):.2f}" if task in gains else ""
         lines.append([*line, gain][: len(heads)])
