@@ -1,4 +1,4 @@
-"""What the forward operators cost, next to the least that they could.
+"""Cost of the forward operators, beside the least that they could cost.
 
     python benchmarks/operators.py
 
@@ -28,7 +28,7 @@ NOT_KEPT = ", not kept"
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Of one call."""
+    """Return how long one call takes."""
     started = time.perf_counter()
     action()
     return time.perf_counter() - started

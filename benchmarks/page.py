@@ -1,9 +1,9 @@
-"""Does the page hold out: recoveries one after another, then at once, with the small generator.
+"""Endurance of the page: recoveries one after another, then at once, with the small generator.
 
     python benchmarks/page.py [--visits 200] [--at-once 8]
 
-Needs the extra `test` and Debian's package chromium. Counts the recoveries that came to an end and
-the memory of the serving process, which is this one; the browser is another.
+The recoveries that come to an end are counted, and the memory of the serving process, which is this
+one; the browser is another. Needs the extra `test` and Debian's package chromium.
 """
 
 from __future__ import annotations

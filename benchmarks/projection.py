@@ -37,7 +37,7 @@ def by_sorting(v: Tensor, radius: float) -> Tensor:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Of one call."""
+    """Return how long one call takes."""
     started = time.perf_counter()
     action()
     return time.perf_counter() - started

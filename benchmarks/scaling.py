@@ -1,4 +1,4 @@
-"""How the cost of a step grows with the batch, the layer it starts at and the measurements.
+"""Cost of a step by the batch, the layer it starts at and the measurements.
 
     python benchmarks/scaling.py
 
@@ -25,7 +25,7 @@ STEPS = 7
 
 
 def run(generator: Generator, task: str, layer: int, batch: int) -> Iterator[State]:
-    """Steps of one stage, without end as far as the benchmark is concerned."""
+    """Yield steps of one stage, more than are taken."""
     x = torch.rand(batch, 3, generator.resolution, generator.resolution)
     physics = interlayer.make_physics(task, tuple(x.shape[1:]))
     stage = Stage(layer, 10 * STEPS, radius=0.05 if layer else None)

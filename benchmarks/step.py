@@ -60,7 +60,7 @@ def openvino_forward(folder: Path) -> Callable[[], object]:
 
 
 def steps(generator: interlayer.Generator, precision: torch.dtype, layer: int) -> Iterator:
-    """Endless steps of one stage; every step runs in the precision, whoever ran before."""
+    """Yield steps of one stage without end, each in the precision, whoever ran before."""
     x = torch.full((1, 3, generator.resolution, generator.resolution), 0.5)
     physics = make_physics("inpaint:1", tuple(x.shape[1:]))
     stage = Stage(layer, steps=10**6, lr=1e-3, radius=0.05 if layer else None)
@@ -72,7 +72,7 @@ def steps(generator: interlayer.Generator, precision: torch.dtype, layer: int) -
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Of one call."""
+    """Return how long one call takes."""
     started = time.perf_counter()
     action()
     return time.perf_counter() - started

@@ -1,10 +1,10 @@
-"""What a study costs beyond its jobs: with jobs of a second, and with ten thousand of no time.
+"""Cost of a study beyond its jobs: with jobs of a second, and with ten thousand of no time.
 
     python benchmarks/studies.py [--jobs N] [--out FILE]
 
 Two worker processes, on this machine and through Ray if it is installed. A worker sleeps and
-returns an outcome with four stages and three pictures of random bytes; all else is what
-`interlayer bench run` does. There is one job of a second for every hundred of no time.
+returns an outcome with four stages and three pictures of random bytes; all else is as in
+`interlayer bench run`. There is one job of a second for every hundred of no time.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""How long ILO takes to the held-out error that 240 steps of CSGM end at.
+"""Time that ILO takes to the least held-out error of 240 steps of CSGM.
 
     python benchmarks/time_to_quality.py PHOTO... --tasks circulant:0.01 inpaint:0.01
 
-Both see the same measurements and hold out the same; ILO is run with ever fewer steps, at its
-defaults otherwise, and the shortest run that is at least as good counts, from its first step to the
-first one that is. Prints seconds and their ratios; one JSON line per photo and task is appended to
+Both see the same measurements and hold out the same. ILO is run with ever more steps, at its
+defaults otherwise; the first run that is as good counts, up to the step that is. Seconds and their
+ratios are printed, and one JSON line per photo and task is appended to
 benchmarks/results/time_to_quality.jsonl.
 """
 
@@ -26,7 +26,7 @@ BUDGETS = (30, 40, 50, 60, 80, 120)
 
 
 def trace(physics, y, generator: interlayer.Generator, method: Method) -> Iterator[tuple]:
-    """Seconds since the start and the held-out error of every step."""
+    """Yield the seconds since the start and the held-out error, step by step."""
     started = time.perf_counter()
     for state in iterate(physics, y, generator, method):
         yield time.perf_counter() - started, state.holdout_loss.item()

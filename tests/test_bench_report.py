@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from interlayer import InputError, write_image
 from interlayer.app import studies
 from interlayer.evaluation.studies import plan, reading, writing
-from interlayer.evaluation.studies.compare import compare, mean_interval
+from interlayer.evaluation.studies.compare import differences, mean_interval
 from interlayer.evaluation.studies.figures import (
     calibration_charts,
     cost_chart,
@@ -62,18 +62,18 @@ def test_the_interval_is_students():
 
 def test_a_study_equals_itself_and_a_worse_one_is_found(study: Store, tmp_path: Path):
     planned = study.jobs()
-    assert {each.verdict for each in compare(study.rows(), study.rows())} == {"same"}
+    assert {each.verdict for each in differences(study.rows(), study.rows())} == {"same"}
     with writing(tmp_path / "worse.db") as worse:
         worse.plan(planned)
         for job in planned:
             lost = (0.5 + 0.01 * int(job.source[-1])) * (job.method == "ilo")
             worse.record([outcome(job, quality(job) - lost)])
-        found = {(e.task, e.method): e for e in compare(study.rows(), worse.rows())}
+        found = {(e.task, e.method): e for e in differences(study.rows(), worse.rows())}
         assert {m: e.verdict for (_, m), e in found.items()} == {"ilo": "worse", "csgm": "same"}
         one = found["inpaint:0.1", "ilo"]
         assert one.images == 4 and one.low < one.mean < one.high < 0
         assert one.mean == pytest.approx(-0.515)
-        back = compare(worse.rows(), study.rows(), tolerance=0.6)
+        back = differences(worse.rows(), study.rows(), tolerance=0.6)
         assert {each.verdict for each in back} == {"same"}
 
 
@@ -82,9 +82,9 @@ def test_one_image_proves_nothing(tmp_path: Path):
         for store, psnr in ((a, 20.0), (b, 10.0)):
             store.plan(jobs("generated:0"))
             store.record(outcome(job, psnr) for job in jobs("generated:0"))
-        assert {each.verdict for each in compare(a.rows(), b.rows())} == {"same"}
+        assert {each.verdict for each in differences(a.rows(), b.rows())} == {"same"}
         with pytest.raises(InputError, match="share no image, task and method with lpips"):
-            compare(a.rows(), b.rows(), "lpips")
+            differences(a.rows(), b.rows(), "lpips")
 
 
 def test_tables_show_mean_and_spread_and_what_is_best(study: Store):

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.evaluation import metrics
-from interlayer.evaluation.metrics import lpips
+from interlayer.evaluation import quality
+from interlayer.evaluation.quality import lpips
 from interlayer.networks.perceptual import (
     TRUNK_LAYOUTS,
     Blur,
@@ -246,8 +246,8 @@ def weights(tmp_path: Path, monkeypatch) -> Callable[[bool, bool], None]:
         if theirs:
             (tmp_path / "checkpoints" / "alexnet-owt-7be5be79.pth").touch()
         monkeypatch.setattr(cache, "is_cached", lambda _: ours)
-        monkeypatch.setattr(metrics, "load_perceptual", lambda: toy("alex"))
-        monkeypatch.setattr(metrics, "LPIPS", Metric)
+        monkeypatch.setattr(quality, "load_perceptual", lambda: toy("alex"))
+        monkeypatch.setattr(quality, "LPIPS", Metric)
 
     return place
 

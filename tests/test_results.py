@@ -4,7 +4,7 @@ from deepinv.physics import LinearPhysics
 
 from interlayer import csgm, make_physics, solve
 from interlayer.app.results import report
-from interlayer.evaluation.metrics import metrics
+from interlayer.evaluation.quality import metrics
 from interlayer.generators import ToyGenerator
 from interlayer.media.measured_pictures import back_projection, picture_of
 

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from interlayer.errors import InputError
-from interlayer.evaluation.metrics import metrics
+from interlayer.evaluation.quality import metrics
 from interlayer.generators import Generator, Sequential
 from interlayer.media.images import read_image, write_image
 from interlayer.methods import METHODS, Latent, Layer, Losses, Method, Stage, auto, csgm, ilo, pulse

@@ -24,6 +24,7 @@ from interlayer.app.recover import (
 )
 from interlayer.app.studies import app as bench
 from interlayer.errors import InputError
+from interlayer.evaluation.studies.parsing import parse_seeds
 from interlayer.generators.base import draw_truths
 from interlayer.media.files import writable_folder
 from interlayer.media.images import write_image
@@ -189,18 +190,3 @@ def recover(
     names = [str(measurements)] if measurements else list(photos or [])
     for name, folder in zip(names, folders(out, names), strict=True):
         recover_one(name, folder, recovery, model, stored)
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Seeds of ``0-7`` or ``3,5,8`` or a mixture.
-
-    >>> parse_seeds("0-2,7")
-    [0, 1, 2, 7]
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        if not first.isdigit() or not (last or first).isdigit() or int(last or first) < int(first):
-            raise InputError(f"{text!r} is not a list of seeds; write 0-7 or 3,5,8")
-        seeds += range(int(first), int(last or first) + 1)
-    return seeds

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from deepinv.loss.metric import PSNR
 from torch import Tensor
 
-from interlayer.evaluation.metrics import metrics
+from interlayer.evaluation.quality import metrics, number_or_none
 from interlayer.media.files import write_text
 from interlayer.media.images import contact_sheet, write_gif, write_image
 from interlayer.media.measured_pictures import back_projection, picture_of
@@ -50,7 +50,7 @@ def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str,
             "psnr": None if x is None else PSNR()(record.x_hat, x).item(),
             "deviation": record.deviation.item(),
             "measurement_loss": record.loss.item(),
-            "holdout_loss": _number(record.holdout_loss),
+            "holdout_loss": number_or_none(record.holdout_loss),
             "undone": int(record.undone.item()),
             "seconds": round(record.seconds, 2),
         }
@@ -61,7 +61,7 @@ def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str,
     return {
         **(truth if x is None else metrics(solution.x_hat, x)),
         "measurement_loss": last.loss.item(),
-        "holdout_loss": _number(last.holdout_loss),
+        "holdout_loss": number_or_none(last.holdout_loss),
         "seconds": round(solution.seconds, 2),
         "steps": solution.steps,
         "interrupted": interrupted,
@@ -73,11 +73,6 @@ def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str,
         }
         | {"python": platform.python_version()},
     }
-
-
-def _number(value: Tensor) -> float | None:
-    """A one-entry tensor as JSON can hold it."""
-    return None if value.isnan().item() else value.item()
 
 
 def write_results(

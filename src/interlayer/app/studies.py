@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -17,8 +17,34 @@ from rich.markup import escape
 from rich.table import Table
 
 from interlayer.app.console import INTERRUPTED, progress_bar, say
+from interlayer.app.study_options import (
+    Batch,
+    Budget,
+    Class,
+    Device,
+    DryRun,
+    GeneratorName,
+    Gpus,
+    Holdout,
+    Images,
+    Methods,
+    Pictures,
+    Precision,
+    Quality,
+    RayAddress,
+    Retry,
+    Samples,
+    Seeds,
+    SendImages,
+    Shard,
+    SpecFile,
+    Steps,
+    Study,
+    Tasks,
+    Workers,
+)
 from interlayer.errors import InputError
-from interlayer.evaluation.studies.compare import compare as compare_rows
+from interlayer.evaluation.studies.compare import differences
 from interlayer.evaluation.studies.estimate import seconds_of, spoken
 from interlayer.evaluation.studies.export import write_table
 from interlayer.evaluation.studies.fid import distances
@@ -27,59 +53,32 @@ from interlayer.evaluation.studies.parsing import parse_duration, parse_shard, s
 from interlayer.evaluation.studies.ray_runner import ray_slots
 from interlayer.evaluation.studies.report import write_figures, write_report
 from interlayer.evaluation.studies.runners import Slot, local_slots, stream
-from interlayer.evaluation.studies.spec import checked, plan, read_spec
+from interlayer.evaluation.studies.spec import checked, parts, plan, read_spec
 from interlayer.evaluation.studies.store import Row, Store, reading, with_variants, writing
 from interlayer.problem.tasks import runs_code
 
 app = typer.Typer(no_args_is_help=True, help="Studies of many images, tasks and methods.")
-Study = Annotated[Path, typer.Option("--store", help="The file of the study.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default: one per 4 cores.")]
-Device = Annotated[str, typer.Option(help="cpu or cuda.")]
-Batch = Annotated[int, typer.Option(min=1, help="Images that are recovered together.")]
-Budget = Annotated[str | None, typer.Option(help="Such as 2h: no job is started after that long.")]
-RayAddress = Annotated[
-    str | None, typer.Option("--ray", help="Run on Ray: local, auto or a cluster's address.")
-]
-Gpus = Annotated[float, typer.Option(min=0, help="With --ray, each worker's share of a GPU.")]
-SendImages = Annotated[
-    bool, typer.Option(help="With --ray, send image files to workers that do not see them.")
-]
-Retry = Annotated[bool, typer.Option(help="Run failed jobs again.")]
 DEFAULT = Path("study.db")
 
 
 @app.command()
 def run(
-    spec: Annotated[Path | None, typer.Argument(help="YAML with the settings below.")] = None,
-    images: Annotated[
-        list[str] | None,
-        typer.Option(help="File, folder, glob, deepinv:NAME:FOLDER or generated:0-99; repeatable."),
-    ] = None,
-    tasks: Annotated[
-        list[str] | None, typer.Option(help="Such as circulant:0.01,inpaint:0.1; repeatable.")
-    ] = None,
-    methods: Annotated[
-        list[str] | None, typer.Option(help="Such as csgm,ilo; may be repeated.")
-    ] = None,
-    seeds: Annotated[str | None, typer.Option(help="Such as 0-3 or 0,5; default 0.")] = None,
-    generator: Annotated[str | None, typer.Option(help="Named weights or a file.")] = None,
-    label: Annotated[int | None, typer.Option(min=0, help="The class to draw.")] = None,
-    quality: Annotated[str | None, typer.Option(help="draft, normal or best.")] = None,
-    holdout: Annotated[
-        float | None, typer.Option(help="Fraction of measurements that judge; default 0.1.")
-    ] = None,
-    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
-    pictures: Annotated[
-        int | None, typer.Option(help="Height of the kept pictures, 0: none; default 256.")
-    ] = None,
-    samples: Annotated[
-        int | None, typer.Option(help="Solutions of each job; their spread is judged. Default 1.")
-    ] = None,
+    spec: SpecFile = None,
+    images: Images = None,
+    tasks: Tasks = None,
+    methods: Methods = None,
+    seeds: Seeds = None,
+    generator: GeneratorName = None,
+    label: Class = None,
+    quality: Quality = None,
+    steps: Steps = None,
+    holdout: Holdout = None,
+    precision: Precision = None,
+    pictures: Pictures = None,
+    samples: Samples = None,
     store: Study = DEFAULT,
-    shard: Annotated[str, typer.Option(help="Such as 1/4: the first fourth of the jobs.")] = "1/1",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how many jobs and how long.")
-    ] = False,
+    shard: Shard = "1/1",
+    dry_run: DryRun = False,
     retry: Retry = False,
     workers: Workers = None,
     device: Device = "cpu",
@@ -90,8 +89,7 @@ def run(
     send_images: SendImages = False,
 ) -> None:
     """Run what a study lacks; the same command again goes on where it stopped."""
-    values: dict[str, Any] = read_spec(spec) if spec else {}
-    given = {
+    flags = {
         "images": images,
         "tasks": tasks and split_list(tasks),
         "methods": methods and split_list(methods),
@@ -99,6 +97,7 @@ def run(
         "generator": generator,
         "label": label,
         "quality": quality,
+        "steps": steps,
         "holdout": holdout,
         "precision": precision,
         "pictures": pictures,
@@ -106,8 +105,7 @@ def run(
     }
     place, shards = parse_shard(shard)
     limit = parse_duration(budget) if budget else None
-    jobs = plan(checked(values | {k: v for k, v in given.items() if v is not None}), say)
-    jobs = jobs[place::shards]
+    jobs = planned(spec, flags)[place::shards]
     if dry_run:
         _foretell(jobs, store, workers, device)
         return
@@ -136,6 +134,21 @@ def resume(
         for job in jobs:
             _refuse_unlike(job, store)
         execute(study, jobs, slots, batch, limit)
+
+
+def planned(spec: Path | None, flags: Mapping[str, Any]) -> list[Job]:
+    """The jobs of every part of a spec, each once.
+
+    Args:
+        spec: file of settings, if there is one.
+        flags: settings that replace the file's in every part, where they are not ``None``.
+
+    Raises:
+        InputError: as `read_spec`, `parts`, `checked` and `plan`.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    studies = [checked(part | given) for part in parts(read_spec(spec) if spec else {})]
+    return list({job.id: job for study in studies for job in plan(study, say)}.values())
 
 
 def execute(
@@ -195,11 +208,17 @@ def status(store: Study = DEFAULT) -> None:
 @app.command()
 def export(
     store: Study = DEFAULT,
-    format: Annotated[str, typer.Option(help="csv or parquet.")] = "csv",
-    out: Annotated[Path | None, typer.Option(help="Default: standard output.")] = None,
+    format: Annotated[
+        str, typer.Option(help="csv or parquet of all results, or markdown of their means.")
+    ] = "csv",
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; default: standard output.")
+    ] = None,
     stages: Annotated[bool, typer.Option("--stages", help="Stages instead of results.")] = False,
 ) -> None:
-    """Write all results as one table."""
+    """Write the results as one table."""
+    if stages and format == "markdown":
+        raise InputError("there are no means of stages; give --format csv or parquet")
     with reading(store) as study:
         write_table(study.stages() if stages else study.rows(), format, out)
 
@@ -233,7 +252,7 @@ def compare(
 ) -> None:
     """Compare two studies image by image; exit status 1 if anything became worse."""
     with reading(before) as first, reading(after) as second:
-        found = compare_rows(first.rows(), second.rows(), metric, confidence, tolerance)
+        found = differences(first.rows(), second.rows(), metric, confidence, tolerance)
     table = Table("task", "method", "images", f"{metric} difference", "interval", "")
     for each in found:
         interval = f"{each.low:+.4g} to {each.high:+.4g}" if each.images > 1 else "one image"
@@ -308,7 +327,7 @@ def _refuse_unlike(job: Job, store: Path) -> None:
             "the study's own command again"
         )
     found = job.method_sha256, job.version
-    if found != (method_digest(job.method, job.quality), version("interlayer")):
+    if found != (method_digest(job.method, job.quality, job.steps), version("interlayer")):
         raise InputError(
             f"{store} was planned with interlayer {job.version}, where {job.method} was another; "
             "install that one, or give the study's own command again to run it with this one"

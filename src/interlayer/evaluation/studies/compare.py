@@ -77,7 +77,7 @@ def paired(
     return (len(shared), *mean_interval(shared, confidence)) if shared else (0, 0, 0, 0)
 
 
-def compare(
+def differences(
     first: Iterable[Row],
     second: Iterable[Row],
     metric: str = "psnr",

@@ -35,7 +35,9 @@ def seconds_of(jobs: Iterable[Job], setup: Setup, limit: float = 10) -> float:
     """
     cells: dict[tuple[object, ...], list[Job]] = {}
     for job in jobs:
-        cells.setdefault((job.task, job.method, job.quality, job.generator), []).append(job)
+        cells.setdefault((job.task, job.method, job.quality, job.steps, job.generator), []).append(
+            job
+        )
     threads, worker = torch.get_num_threads(), Worker(setup)
     try:
         return sum(

@@ -1,4 +1,4 @@
-"""Rows as a table for other programs."""
+"""The results of a study as a table for other programs, or for a page."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import TextIO
 
 from interlayer.errors import InputError
+from interlayer.evaluation.studies.markdown import means_table
 from interlayer.evaluation.studies.store import Row
 from interlayer.media.files import replacing
 
+FORMATS = ("csv", "parquet", "markdown")
+
 
 def write_table(rows: Iterable[Row], format: str, path: Path | None) -> None:
-    """Write rows as CSV, or as Parquet, which needs pyarrow.
+    """Write rows as CSV or as Parquet, which needs pyarrow, or their means as Markdown.
 
     Args:
-        rows: all with the same keys.
-        format: ``csv`` or ``parquet``.
-        path: of the file; CSV goes to standard output if there is none.
+        rows: results or stages, all with the same keys; for Markdown, results.
+        format: ``csv``, ``parquet`` or ``markdown``.
+        path: file to write; text goes to standard output if there is none.
 
     Raises:
         InputError: if the format is unknown or has no file, pyarrow is not installed, or the file
@@ -30,24 +33,24 @@ def write_table(rows: Iterable[Row], format: str, path: Path | None) -> None:
     task,psnr
     jpeg:9,21.5
     """
-    if format not in ("csv", "parquet"):
-        raise InputError(f"{format!r} is none of csv, parquet")
+    if format not in FORMATS:
+        raise InputError(f"{format!r} is none of {', '.join(FORMATS)}")
     if path is None:
         if format == "parquet":
             raise InputError("parquet is no text; name a file with --out")
-        _write_csv(rows, sys.stdout)
+        _write_text(rows, format, sys.stdout)
         return
     with placing(path) as temporary:
         if format == "parquet":
             _write_parquet(rows, temporary)
         else:
             with temporary.open("w", newline="", encoding="utf-8") as file:
-                _write_csv(rows, file)
+                _write_text(rows, format, file)
 
 
 @contextmanager
 def placing(path: Path) -> Iterator[Path]:
-    """`replacing`, which says in one sentence what the file system refuses.
+    """Replace a file as `replacing` does, and say in one sentence what the file system refuses.
 
     Raises:
         InputError: if the file cannot be written.
@@ -59,7 +62,10 @@ def placing(path: Path) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from None
 
 
-def _write_csv(rows: Iterable[Row], file: TextIO) -> None:
+def _write_text(rows: Iterable[Row], format: str, file: TextIO) -> None:
+    if format == "markdown":
+        file.write(means_table(rows))
+        return
     writer: csv.DictWriter[str] | None = None
     for row in rows:
         if writer is None:

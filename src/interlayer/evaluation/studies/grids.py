@@ -28,7 +28,7 @@ class Strip:
     pictures: Sequence[Picture]
 
 
-def grids(
+def strips(
     store: Store, done: Iterable[Row], methods: Sequence[str], count: int
 ) -> dict[str, list[Strip]]:
     """The first images of every task, at their first seed, with what every method made of them."""

@@ -32,6 +32,7 @@ PROBLEM = (
     "label",
     "precision",
     "samples",
+    "steps",
     "version",
 )
 
@@ -58,6 +59,7 @@ class Job:
         version: of this package.
         pictures: height of the small pictures that are kept, 0 for none.
         samples: how many solutions to find, of a method that has several.
+        steps: number of optimisation steps in all, instead of the quality's.
     """
 
     image: str
@@ -77,6 +79,7 @@ class Job:
     version: str
     pictures: int = 256
     samples: int = 1
+    steps: int | None = None
 
     @property
     def problem(self) -> tuple[object, ...]:
@@ -110,8 +113,9 @@ class Outcome:
     Attributes:
         job: which.
         error: one sentence if it failed, and then there is nothing else.
-        figures: psnr, ssim, mse and, where it can be measured, lpips or stlpips; of several
-            samples also coverage and std, see `interlayer.coverage`.
+        figures: psnr, ssim, mse and, where it can be measured, lpips or stlpips; oracle_psnr, the
+            PSNR of the iterate nearest to the truth, which no method sees; of several samples
+            coverage and std instead, see `coverage`.
         seconds: of wall-clock time; a batch's are shared equally.
         stages: one per stage.
         pictures: truth, measured and recovered as PNG files.
@@ -201,11 +205,10 @@ def task_digest(task: str) -> str:
     return digest_files(files) if files else ""
 
 
-def method_digest(method: str, quality: str) -> str:
-    """SHA-256 of a method's settings: the stages that it has at a quality."""
-    settings = (
-        named_method(method, quality).fingerprint if method in METHODS else f"{method} {quality}"
-    )
+def method_digest(method: str, quality: str, steps: int | None = None) -> str:
+    """SHA-256 of a method's settings: its stages at a quality or with a number of steps."""
+    known = method in METHODS
+    settings = named_method(method, quality, steps).fingerprint if known else f"{method} {quality}"
     return digest(settings.encode())
 
 

@@ -27,16 +27,22 @@ from interlayer.evaluation.studies.figures import (
     look,
     stage_charts,
 )
-from interlayer.evaluation.studies.grids import grids
+from interlayer.evaluation.studies.grids import strips
 from interlayer.evaluation.studies.spec import GENERATED, SAMPLE
-from interlayer.evaluation.studies.store import Row, Store, with_variants
+from interlayer.evaluation.studies.store import ORACLE, Row, Store, with_variants
 from interlayer.media.files import writable_folder
 
 CONFIDENCE = 0.95
 MANY_FILES = 20
-AXES = ("source", "task", "method", "seed")
-RERUN = ("generator", "label", "quality", "holdout", "precision", "pictures", "samples")
-HEADS = {"mse": "1000 × MSE", "stlpips": "ST-LPIPS"}
+AXES = ("source", "method", "seed")
+RERUN = ("generator", "label", "quality", "holdout", "precision", "pictures", "samples", "steps")
+HEADS = TITLES | {
+    "mse": "1000 × MSE",
+    "stlpips": "ST-LPIPS",
+    ORACLE: "oracle’s PSNR",
+    "seconds": "seconds",
+}
+UNJUDGED = {ORACLE: 2, "seconds": 1}  # decimals
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,8 @@ def write_report(store: Store, path: Path, pictures: int = 3) -> None:
         images=len({row["image_sha256"] for row in rows}),
         methods=legend(methods),
         tables=tables(done, methods),
-        grids=grids(store, done, methods, pictures),
+        oracle=any(row[ORACLE] is not None for row in done),
+        grids=strips(store, done, methods, pictures),
         charts={
             part: [{"family": c.title, "svg": Markup(inline_svg(c, methods))} for c in charts]
             for part, charts in panels.items()
@@ -146,27 +153,27 @@ def _methods(done: Sequence[Row], path: Path) -> list[str]:
 
 def tables(done: Sequence[Row], methods: Sequence[str]) -> list[Table]:
     """Mean and standard deviation over images, task by task, the best marked."""
-    measured = [m for m in TITLES if any(row[m] is not None for row in done)]
-    values = {metric: by_image(done, metric) for metric in (*measured, "seconds")}
+    figures = [m for m in HEADS if any(row[m] is not None for row in done)]
+    values = {metric: by_image(done, metric) for metric in figures}
     found: list[Table] = []
     for task in dict.fromkeys(row["task"] for row in done):
         present = [method for method in methods if (task, method) in values["seconds"]]
         columns = [
             _column({m: values[metric].get((task, m), {}) for m in present}, metric)
-            for metric in (*measured, "seconds")
+            for metric in figures
         ]
         images = {row["image_sha256"] for row in done if row["task"] == task}
         lines = {name: [column[name] for column in columns] for name in present}
-        heads = [HEADS.get(metric, TITLES[metric]) for metric in measured] + ["seconds"]
-        found.append(Table(task, len(images), heads, lines))
+        found.append(Table(task, len(images), [HEADS[metric] for metric in figures], lines))
     return found
 
 
 def _column(images: Mapping[str, Mapping[str, float]], metric: str) -> dict[str, Entry]:
     """One metric of every method; the interval of each difference from the best is Bonferroni's."""
     means = {name: fmean(each.values()) for name, each in images.items() if each}
-    if metric == "seconds" or not means:
-        return {name: Entry(f"{means[name]:.1f}" if name in means else "–") for name in images}
+    if metric in UNJUDGED or not means:
+        shown = {name: f"{mean:.{UNJUDGED.get(metric, 0)}f}" for name, mean in means.items()}
+        return {name: Entry(shown.get(name, "–")) for name in images}
     best = (max if metric in HIGHER_IS_BETTER else min)(means, key=lambda name: means[name])
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(images) - 1)
     column: dict[str, Entry] = {}
@@ -175,14 +182,14 @@ def _column(images: Mapping[str, Mapping[str, float]], metric: str) -> dict[str,
             column[name] = Entry("–")
             continue
         count, _, low, high = paired(images[best], each, confidence)
-        text = _number(means[name], metric)
+        text = _formatted(means[name], metric)
         if len(each) > 1:
-            text += f" ± {_number(pstdev(each.values()), metric)}"
+            text += f" ± {_formatted(pstdev(each.values()), metric)}"
         column[name] = Entry(text, means[name] == means[best], count > 1 and low <= 0 <= high)
     return column
 
 
-def _number(value: float, metric: str) -> str:
+def _formatted(value: float, metric: str) -> str:
     if metric == "mse":
         return f"{1000 * value:.2f}"
     return f"{value:.2f}" if metric == "psnr" else f"{value:.3f}"
@@ -215,22 +222,23 @@ def failures(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def commands(rows: Iterable[Row], store: str) -> list[str]:
-    """Commands that run the study again, one for each combination of its settings."""
-    found: dict[tuple[object, ...], list[dict[str, None]]] = {}
+    """Commands that run the study again: one for the tasks that are alike in all else."""
+    found: dict[tuple[tuple[object, ...], str], list[dict[str, None]]] = {}
     for row in rows:
-        settings = tuple(row[name] for name in (*RERUN, "version"))
-        for values, name in zip(found.setdefault(settings, [{} for _ in AXES]), AXES, strict=True):
+        key = tuple(row[name] for name in (*RERUN, "version")), row["task"]
+        for values, name in zip(found.setdefault(key, [{} for _ in AXES]), AXES, strict=True):
             values[str(row[name])] = None
-    return [
-        _command(settings, [list(values) for values in axes], store)
-        for settings, axes in found.items()
-    ]
+    alike: dict[tuple[tuple[object, ...], tuple[tuple[str, ...], ...]], list[str]] = {}
+    for (settings, task), axes in found.items():
+        alike.setdefault((settings, tuple(map(tuple, axes))), []).append(task)
+    return [_command(*each, tasks, store) for each, tasks in alike.items()]
 
 
-def _command(settings: Sequence[object], axes: Sequence[Sequence[str]], store: str) -> str:
-    """The command of jobs that are alike in their settings: the values along `AXES` are theirs."""
-    sources, tasks, methods, seeds = axes
-    *given, version = settings
+def _command(
+    settings: Sequence[object], axes: Sequence[Sequence[str]], tasks: Sequence[str], store: str
+) -> str:
+    """The command of all combinations of tasks and the values along `AXES`."""
+    (sources, methods, seeds), (*given, version) = axes, settings
     flags = [("images", image) for image in shortened(sources)]
     flags += [("tasks", task) for task in joined(tasks)]
     flags += [("methods", ",".join(methods)), ("seeds", ",".join(seeds))]

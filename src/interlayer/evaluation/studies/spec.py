@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from interlayer.errors import InputError
+from interlayer.evaluation.quality import has_distance, pull_distance
 from interlayer.evaluation.studies.jobs import (
     Job,
     digest,
@@ -87,6 +88,7 @@ class Spec(BaseModel):
         pictures: height in pixels of the small pictures that are kept, 0 for none.
         samples: how many solutions to find, of methods with a generator; with 2 or more their
             spread is compared with the error.
+        steps: number of steps in all of methods with a generator, instead of the quality's.
 
     >>> checked({"images": "generated:0-7", "tasks": {"inpaint": [0.01, 0.1]}, "methods": "ilo"})
     Spec(images=('generated:0-7',), tasks=('inpaint:0.01', 'inpaint:0.1'), methods=('ilo',), ...)
@@ -105,6 +107,7 @@ class Spec(BaseModel):
     precision: Literal["float32", "bfloat16"] = "float32"
     pictures: int = Field(256, ge=0, le=4096)
     samples: int = Field(1, ge=1)
+    steps: int | None = Field(None, ge=1)
 
     @field_validator("methods")
     @classmethod
@@ -172,6 +175,22 @@ def read_spec(path: Path) -> dict[str, Any]:
     return {str(name): value for name, value in values.items()}
 
 
+def parts(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Settings of every part of a study: those of the file, and its own in their place.
+
+    Raises:
+        InputError: if ``parts`` is no list of settings.
+
+    >>> parts({"methods": "ilo", "parts": [{"tasks": "jpeg:9"}, {"tasks": "jpeg:3"}]})
+    [{'methods': 'ilo', 'tasks': 'jpeg:9'}, {'methods': 'ilo', 'tasks': 'jpeg:3'}]
+    """
+    found = values.get("parts", [{}])
+    if not (found and isinstance(found, list) and all(isinstance(own, dict) for own in found)):
+        raise InputError("parts: this is no list of settings; write `- {images: a.png, ...}` lines")
+    shared = {name: value for name, value in values.items() if name != "parts"}
+    return [shared | own for own in found]
+
+
 def plan(spec: Spec, note: Callable[[str], None]) -> list[Job]:
     """The jobs of a study, image by image, so that one cut short has whole comparisons.
 
@@ -179,15 +198,18 @@ def plan(spec: Spec, note: Callable[[str], None]) -> list[Job]:
     files with the same bytes only the first is used.
 
     Raises:
-        InputError: if a task does not fit the generator, or there is no such image or generator.
+        InputError: if a task does not fit the generator, there is no such image or generator, or
+            the weights of the perceptual distance cannot be pulled.
     """
     sources = [source for text in spec.images for source in find_images(text)]
     generator = open_generator(spec.generator, spec.label, spec.precision, note=note)
+    if has_distance(generator.channels, generator.resolution):
+        pull_distance(note)
     for task in spec.tasks:
         make_physics(task, (generator.channels, generator.resolution, generator.resolution))
     weights = generator_digest(spec.generator)
     tasks = {task: task_digest(task) for task in spec.tasks}
-    methods = {method: method_digest(method, spec.quality) for method in spec.methods}
+    methods = {name: method_digest(name, spec.quality, spec.steps) for name in spec.methods}
     jobs: dict[str, Job] = {}
     for image, source, content in _distinct(sources, f"{weights} {spec.label}", note):
         for task, method, seed in product(spec.tasks, spec.methods, spec.seeds):
@@ -209,6 +231,7 @@ def plan(spec: Spec, note: Callable[[str], None]) -> list[Job]:
                 version=version("interlayer"),
                 pictures=spec.pictures,
                 samples=spec.samples,
+                steps=spec.steps,
             )
             jobs[job.id] = job
     return list(jobs.values())

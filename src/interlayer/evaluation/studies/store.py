@@ -19,13 +19,14 @@ from interlayer.evaluation.studies.jobs import Job, Outcome, StageFigures, diges
 from interlayer.media.files import replacing
 
 Row = dict[str, Any]
-APPLICATION, VERSION = 0x494C4253, 2
+APPLICATION, VERSION = 0x494C4253, 3
 METRICS = ("psnr", "ssim", "mse", "lpips", "stlpips")
+ORACLE = "oracle_psnr"  # no method sees it
 CALIBRATION = ("coverage", "std")
 PICTURES = ("truth", "measured", "recovered")
 JOB = tuple(field.name for field in fields(Job))
 STAGE = tuple(field.name for field in fields(StageFigures))
-FIGURES = (*METRICS, *CALIBRATION)
+FIGURES = (*METRICS, ORACLE, *CALIBRATION)
 RESULT = ("job", "error", *FIGURES, "seconds", "finished", *PICTURES, "environment")
 SCHEMA = f"""
     CREATE TABLE jobs (
@@ -34,13 +35,13 @@ SCHEMA = f"""
         method_sha256 TEXT NOT NULL, quality TEXT NOT NULL, holdout REAL NOT NULL,
         seed INTEGER NOT NULL, generator TEXT NOT NULL, generator_sha256 TEXT NOT NULL,
         label INTEGER, precision TEXT NOT NULL, version TEXT NOT NULL, pictures INTEGER NOT NULL,
-        samples INTEGER NOT NULL
+        samples INTEGER NOT NULL, steps INTEGER
     );
     CREATE TABLE environments (id TEXT PRIMARY KEY, content TEXT NOT NULL);
     CREATE TABLE results (
         job TEXT PRIMARY KEY REFERENCES jobs, error TEXT,
-        psnr REAL, ssim REAL, mse REAL, lpips REAL, stlpips REAL, coverage REAL, std REAL,
-        seconds REAL,
+        psnr REAL, ssim REAL, mse REAL, lpips REAL, stlpips REAL, {ORACLE} REAL,
+        coverage REAL, std REAL, seconds REAL,
         finished TEXT NOT NULL, truth TEXT, measured TEXT, recovered TEXT,
         environment TEXT REFERENCES environments
     );
@@ -265,7 +266,10 @@ def _placing(path: Path) -> Iterator[None]:
         ) from None
 
 
-SETTINGS = ("quality", "generator", "label", "holdout", "precision", "samples", "version")
+SETTINGS = (
+    *("quality", "steps", "generator", "label", "holdout", "precision", "samples", "version"),
+)
+COUNTS = ("steps", "samples")
 
 
 def with_variants(rows: Iterable[Row]) -> list[Row]:
@@ -275,15 +279,20 @@ def with_variants(rows: Iterable[Row]) -> list[Row]:
     >>> rows = [row | {"quality": quality} for quality in ("draft", "best")]
     >>> [row["method"] for row in with_variants(rows)], with_variants(rows[:1])[0]["method"]
     (['ilo draft', 'ilo best'], 'ilo')
+    >>> [row["method"] for row in with_variants([row, row | {"steps": 560}])]
+    ['ilo', 'ilo 560 steps']
     """
     rows = list(rows)
     mixed = [name for name in SETTINGS if len({row[name] for row in rows}) > 1]
     if not mixed:
         return rows
-    return [
-        row | {"method": " ".join([row["method"], *(str(row[name]) for name in mixed)])}
-        for row in rows
-    ]
+    return [row | {"method": " ".join([row["method"], *_spoken(row, mixed)])} for row in rows]
+
+
+def _spoken(row: Row, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if row[name] is not None:
+            yield f"{row[name]} {name}" if name in COUNTS else str(row[name])
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Figures that need the truth: how near an estimate is to it."""
+"""Figures of an estimate against the truth, which no method sees."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ from interlayer.weights import cache
 def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
     """PSNR in dB, SSIM and mean squared error of an estimate in [0, 1], and LPIPS if it is here.
 
-    See `lpips` for which perceptual figure there is; none is downloaded.
+    See `lpips` for the perceptual figure; nothing is downloaded.
+
+    Args:
+        x_hat: estimate (1, C, H, W).
+        x: truth, same shape and range.
+
+    >>> x = torch.full((1, 3, 16, 16), 0.5)
+    >>> {name: round(value, 4) for name, value in metrics(x + 0.1, x).items()}
+    {'psnr': 20.0, 'ssim': 0.9836, 'mse': 0.01}
     """
     colours = zip(x_hat.split(1, 1), x.split(1, 1), strict=True)  # a third of the memory
     figures = {
@@ -28,19 +36,17 @@ def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
         "mse": F.mse_loss(x_hat, x).item(),
     }
     return_freed_memory()  # all of it is for blocks of other sizes
-    rgb = x_hat.shape[1] == 3 and x_hat.shape[-1] >= MIN_SIZE
-    return figures | {k: v.item() for k, v in (lpips(x_hat, x) if rgb else {}).items()}
+    distances = lpips(x_hat, x) if has_distance(x_hat.shape[1], x_hat.shape[-1]) else {}
+    return figures | {name: value.item() for name, value in distances.items()}
 
 
 def coverage(samples: Tensor, x: Tensor, width: float = 1.0) -> float:
     """Fraction of the true values within ``mean ± width * std``; 0.68 for a perfect Gaussian.
 
-    Needs the truth, so it is a figure for benchmarks.
-
     Args:
         samples: solutions (N, 3, H, W) of one problem, at least 2.
-        x: the truth (1, 3, H, W).
-        width: of the interval, in standard deviations.
+        x: truth (1, 3, H, W).
+        width: half the interval, in standard deviations.
 
     >>> found = torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)
     >>> coverage(found, torch.tensor([0.6])), coverage(found, torch.tensor([3.0]))
@@ -51,7 +57,7 @@ def coverage(samples: Tensor, x: Tensor, width: float = 1.0) -> float:
 
 
 def lpips(x_hat: Tensor, x: Tensor) -> dict[str, Tensor]:
-    """The perceptual distance of estimates from the truth, under the name of the one measured.
+    """Perceptual distance of estimates from the truth, under the name of the one measured.
 
     ``{"lpips": (B,)}``, by torchmetrics, if torchvision's AlexNet is on this machine; else
     ``{"stlpips": (B,)}`` if the weights ``perceptual`` were pulled; else nothing. Figures of the
@@ -65,9 +71,8 @@ def lpips(x_hat: Tensor, x: Tensor) -> dict[str, Tensor]:
     >>> [round(value.item(), 4) for value in lpips(x, x).values()] in ([0.0], [])
     True
     """
-    alexnet = Path(AlexNet_Weights.DEFAULT.url).name
     with torch.no_grad():
-        if (Path(torch.hub.get_dir()) / "checkpoints" / alexnet).is_file():
+        if _has_alexnet():
             return {"lpips": LPIPS(device=x.device)(x_hat, x)}
         if cache.is_cached("perceptual"):
             network, distance = load_perceptual().to(x.device), x.new_zeros(len(x))
@@ -76,3 +81,35 @@ def lpips(x_hat: Tensor, x: Tensor) -> dict[str, Tensor]:
                 return_freed_memory()  # each slice has blocks of other sizes
             return {"stlpips": distance}
     return {}
+
+
+def has_distance(channels: int, size: int) -> bool:
+    """Whether images are RGB and large enough for a perceptual distance."""
+    return channels == 3 and size >= MIN_SIZE
+
+
+def pull_distance(note: cache.Note = cache.to_stderr) -> None:
+    """Pull the weights that `lpips` needs, unless it has some already.
+
+    Args:
+        note: called with one line about each thing done.
+
+    Raises:
+        InputError: if they cannot be pulled.
+    """
+    if not _has_alexnet() and not cache.is_cached("perceptual"):
+        cache.pull("perceptual", note=note)
+
+
+def number_or_none(value: Tensor) -> float | None:
+    """Value of a one-entry tensor, or ``None``, which JSON and SQL can hold, for NaN.
+
+    >>> number_or_none(torch.tensor([0.5])), number_or_none(torch.tensor(torch.nan))
+    (0.5, None)
+    """
+    return None if value.isnan() else value.item()
+
+
+def _has_alexnet() -> bool:
+    name = Path(AlexNet_Weights.DEFAULT.url).name
+    return (Path(torch.hub.get_dir()) / "checkpoints" / name).is_file()
