@@ -143,7 +143,7 @@ def test_a_blur_keeps_a_constant_and_removes_a_checkerboard() -> None:
 
 @pytest.mark.parametrize("size", [(1, 3, 31, 64), (1, 1, 64, 64), (3, 64, 64)])
 def test_what_is_no_picture_is_refused(size: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="between RGB pictures of 32x32 pixels or more, not of"):
+    with pytest.raises(InputError, match="compares RGB pictures of 32x32 pixels or more, not of"):
         next(toy("alex").features(torch.zeros(size)))
 
 
