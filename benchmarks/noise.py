@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from interlayer.media.images import read_image
-from interlayer.methods.classical import estimate_noise
+from interlayer.problem import estimate_noise
 
 SIGMAS = (0.0, 0.01, 0.05, 0.125, 0.25, 0.5)
 

@@ -18,9 +18,8 @@ from statistics import median
 
 import torch
 
-from interlayer import make_physics
 from interlayer.memory import keep_freed_memory
-from interlayer.problem import gaussian
+from interlayer.problem import gaussian, measure
 
 RESULTS = Path(__file__).parent / "results" / "operators.json"
 SIZE, TURNS, ROWS = (3, 1024, 1024), 7, 20
@@ -65,8 +64,8 @@ def main() -> None:
     for task, (name, yardstick) in yardsticks.items():
         if task.endswith(NOT_KEPT):
             gaussian.RESERVE = inf
-        physics = make_physics(task.removesuffix(NOT_KEPT), SIZE)
-        y = physics.A(x)
+        problem = measure(x, task.removesuffix(NOT_KEPT), seed=0)
+        physics, y = problem.linear_physics, problem.y
         physics.A(x)  # keeps rows
         ways = (lambda: physics.A(x), lambda: physics.A_adjoint(y), yardstick)  # noqa: B023
         turns = [[seconds(way) for way in ways] for _ in range(TURNS)]

@@ -17,8 +17,9 @@ from statistics import median
 import torch
 
 import interlayer
-from interlayer import Generator, Method, Stage, State
+from interlayer import Generator, Latent, Layer, Method, Stage, State
 from interlayer.memory import keep_freed_memory
+from interlayer.problem import measure
 
 RESULTS = Path(__file__).parent / "results" / "scaling.json"
 STEPS = 7
@@ -27,9 +28,8 @@ STEPS = 7
 def run(generator: Generator, task: str, layer: int, batch: int) -> Iterator[State]:
     """Yield steps of one stage, more than are taken."""
     x = torch.rand(batch, 3, generator.resolution, generator.resolution)
-    physics = interlayer.make_physics(task, tuple(x.shape[1:]))
-    stage = Stage(layer, 10 * STEPS, radius=0.05 if layer else None)
-    return interlayer.iterate(physics, physics(x), generator, Method("one", (stage,)))
+    stage = Stage(Layer(layer, radius=0.05) if layer else Latent(), 10 * STEPS)
+    return interlayer.iterate(measure(x, task, seed=0), generator, Method("one", (stage,)))
 
 
 def main() -> None:
@@ -44,7 +44,8 @@ def main() -> None:
     print("| task | layer | batch | of one image at layer 0 | per image |\n|---|---|---|---|---|")
     for variant in variants:
         first, second = run(generator, *base), run(generator, *variant)
-        next(first), next(second)
+        next(first)
+        next(second)
         times = []
         for _ in range(STEPS):
             marks = [time.perf_counter()]

@@ -26,8 +26,9 @@ import torch.nn.functional as F
 from torch.profiler import ProfilerActivity, profile
 
 import interlayer
-from interlayer import Method, Stage, iterate, make_physics
+from interlayer import Latent, Layer, Method, Settings, Stage, iterate
 from interlayer.memory import keep_freed_memory
+from interlayer.problem import measure
 from interlayer.weights import table, wheels
 
 RESULTS = Path(__file__).parent / "results" / "step.json"
@@ -62,10 +63,10 @@ def openvino_forward(folder: Path) -> Callable[[], object]:
 def steps(generator: interlayer.Generator, precision: torch.dtype, layer: int) -> Iterator:
     """Yield steps of one stage without end, each in the precision, whoever ran before."""
     x = torch.full((1, 3, generator.resolution, generator.resolution), 0.5)
-    physics = make_physics("inpaint:1", tuple(x.shape[1:]))
-    stage = Stage(layer, steps=10**6, lr=1e-3, radius=0.05 if layer else None)
-    method = Method("stage", (Stage(0, 1), stage))
-    states = iterate(physics, x, generator, method, holdout=0)
+    stage = Stage(Layer(layer, radius=0.05) if layer else Latent(), steps=10**6, lr=1e-3)
+    method = Method("stage", (Stage(Latent(), 1), stage))
+    problem = measure(x, "inpaint:1", seed=0)
+    states = iterate(problem, generator, method, Settings(holdout=0))
     while True:
         generator.precision = precision
         yield next(states)

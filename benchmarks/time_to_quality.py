@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import interlayer
-from interlayer import Method, csgm, ilo, iterate
+from interlayer import Generator, Method, Problem, csgm, ilo, iterate
 from interlayer.memory import keep_freed_memory
 from interlayer.problem.measurements import measure
 
@@ -25,10 +25,10 @@ RESULTS = Path(__file__).parent / "results" / "time_to_quality.jsonl"
 BUDGETS = (30, 40, 50, 60, 80, 120)
 
 
-def trace(physics, y, generator: interlayer.Generator, method: Method) -> Iterator[tuple]:
+def trace(problem: Problem, generator: Generator, method: Method) -> Iterator[tuple[float, float]]:
     """Yield the seconds since the start and the held-out error, step by step."""
     started = time.perf_counter()
-    for state in iterate(physics, y, generator, method):
+    for state in iterate(problem, generator, method):
         yield time.perf_counter() - started, state.holdout_loss.item()
 
 
@@ -44,19 +44,20 @@ def main() -> None:
     for task in options.tasks:
         for photo in options.photos:
             x = interlayer.read_image(photo, generator.resolution)
-            made, physics = measure(x, task, seed=0)
-            steps = list(trace(physics, made.y, generator, csgm(240)))
+            problem = measure(x, task, seed=0)
+            steps = list(trace(problem, generator, csgm(240)))
             slow, goal = steps[-1][0], min(error for _, error in steps)
+            found = "not reached | "
             row = {"task": task, "photo": photo.stem, "goal": goal, "csgm": slow, "ilo": None}
             for budget in BUDGETS:
-                times = trace(physics, made.y, generator, ilo(budget))
+                times = trace(problem, generator, ilo(budget))
                 fast = next((seconds for seconds, error in times if error <= goal), None)
                 if fast is not None:
                     row |= {"ilo": fast, "steps": budget}
+                    found = f"{fast:.1f} s | {fast / slow:.2f}"
                     break
             with RESULTS.open("a") as file:
                 file.write(json.dumps(row) + "\n")
-            found = "not reached | " if row["ilo"] is None else f"{fast:.1f} s | {fast / slow:.2f}"
             print(f"| `{task}` | {photo.stem} | {slow:.1f} s | {found} |", flush=True)
 
 

@@ -135,9 +135,7 @@ def test_a_random_start_is_not_at_the_truth_of_the_same_seed(worker: Worker, dra
         x, first = worker._truth(job, None), next(worker.trial(job))
         alike, point = drawn_alike.sample([job.seed]), first.solution().point
         assert point is not None
-        assert torch.cosine_similarity(point.z, alike).item() > 0.99, (
-            "it begins at the code of its seed"
-        )
+        assert torch.cosine_similarity(point.z, alike).item() > 0.99, "it begins at its seed's code"
         assert PSNR()(first.x, x).item() < 20
         with torch.no_grad():
             assert PSNR()(drawn_alike(alike), x).item() < 20, "which is not the truth's"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import interlayer as il
-from interlayer.generators import ToyGenerator
+from interlayer.generators import ToyGenerator, draw_truths
 from interlayer.methods import ESTIMATORS, Direct
 
 
@@ -20,7 +20,7 @@ class Landweber(Direct):
 
 
 G = ToyGenerator()
-x = G(G.sample([3]))
+x = draw_truths(G, [3])
 physics = il.make_physics("deblur:1+denoise:0.02", x.shape[1:])
 method = il.auto(60, estimators=(*ESTIMATORS, Landweber())).within(G.num_layers)
 solution = il.solve(physics, physics(x), G, method)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 import interlayer as il
-from interlayer.generators.base import LayerState, gaussian_by_seed
+from interlayer.generators.base import LayerState, draw_truths, gaussian_by_seed
 
 
 class Clouds(il.Generator):
@@ -23,7 +23,7 @@ class Clouds(il.Generator):
 
 
 G = Clouds()
-x = (G(G.sample([3])) + 0.1 * torch.sin(torch.arange(32.0))).clamp(0, 1)  # out of its range
+x = (draw_truths(G, [3]) + 0.1 * torch.sin(torch.arange(32.0))).clamp(0, 1)  # out of its range
 physics = il.make_physics("inpaint:0.3", x.shape[1:])
 solution = il.solve(physics, physics(x), G, il.ilo(80, layers=(0, 1)))
 print(f"{il.metrics(solution.x_hat, x)['psnr']:.1f} dB from a third of the pixels")

@@ -1,7 +1,7 @@
 """A new method: stages, each of which says what moves, by how many steps, towards what."""
 
 import interlayer as il
-from interlayer.generators import ToyGenerator
+from interlayer.generators import ToyGenerator, draw_truths
 from interlayer.problem.fidelity import huber_loss
 
 together = il.Losses(geocross=0.01)  # style codes stay near each other
@@ -13,7 +13,7 @@ stages = (
 method = il.Method("cautious", stages, fidelity=huber_loss)
 
 G = ToyGenerator()
-x = G(G.sample([3]))
+x = draw_truths(G, [3])
 physics = il.make_physics("circulant:0.3+denoise:0.05", x.shape[1:])
 problem = il.Problem(physics, physics(x))
 for state in il.iterate(problem, G, method, il.Settings(seed=1)):

@@ -4,7 +4,7 @@ import torch
 from deepinv.physics import LinearPhysics
 
 import interlayer as il
-from interlayer.generators import ToyGenerator
+from interlayer.generators import ToyGenerator, draw_truths
 
 
 class Interlaced(LinearPhysics):
@@ -16,7 +16,7 @@ class Interlaced(LinearPhysics):
 
 
 G = ToyGenerator()
-x = G(G.sample([3]))
+x = draw_truths(G, [3])
 physics = Interlaced()
 solution = il.solve(physics, physics(x), G, il.auto(60).within(G.num_layers))
 print(f"{il.metrics(solution.x_hat, x)['psnr']:.1f} dB from half of the rows")
