@@ -17,7 +17,7 @@ from interlayer.problem.holdout import Split
 from interlayer.problem.problem import Problem
 
 ITERATIONS, LAST_ITERATIONS = 10, 20
-STEPS_PER_LAMBDA = 9  # of a generator, which take the time of one λ
+STEPS_PER_LAMBDA = 7  # of a generator, which take the time of one λ
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +66,17 @@ class Estimator(ABC):
     """A way to an image from measurements: first from the fitted ones, in the end from all.
 
     Attributes:
-        name: what progress calls it.
+        name: its name, for the progress.
         work: number of steps of a generator that take the time of `from_fitted`.
     """
 
     name: str
     work: float = 1
+
+    @property
+    def last_work(self) -> float:
+        """The same for `from_everything`."""
+        return self.work
 
     def fits(self, problem: Problem) -> bool:
         """Whether it suits a problem, whose operator is linear and quick."""
@@ -133,6 +138,7 @@ class Picture(Direct):
     """`interpolation` where the measurements are pixels, `bicubic` where they are a small image."""
 
     name: str = "interpolation"
+    work: float = 10
 
     def fits(self, problem: Problem) -> bool:
         return shows_picture(problem)
@@ -153,6 +159,7 @@ class Kriging(Direct):
     """
 
     name: str = "kriging"
+    work: float = 10
 
     def fits(self, problem: Problem) -> bool:
         return problem.known is not None
@@ -168,7 +175,7 @@ class Denoiser(Direct):
     """`bm3d`, for pictures whose Gaussian noise is known."""
 
     name: str = "bm3d"
-    work: float = 45
+    work: float = 300
 
     def fits(self, problem: Problem) -> bool:
         return denoises(problem)
@@ -185,6 +192,10 @@ class Sparse(Estimator):
     """
 
     work: float = STEPS_PER_LAMBDA * len(LAMBDAS)
+
+    @property
+    def last_work(self) -> float:
+        return STEPS_PER_LAMBDA * LAST_ITERATIONS / ITERATIONS
 
     def fits(self, problem: Problem) -> bool:
         return not denoises(problem)

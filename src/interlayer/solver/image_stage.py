@@ -85,7 +85,8 @@ class ImageStage:
         """The work of the whole stage, in steps of a generator."""
         if self.problem.slow or not self.split.judges:
             return STEPS_PER_LAMBDA
-        return sum(e.work for e in self.estimators) + STEPS_PER_LAMBDA * (len(DEVIATIONS) + 1)
+        own = Deviation.work + Deviation.last_work
+        return own + sum(e.work + e.last_work for e in self.estimators)
 
     @torch.no_grad()
     def run(self, drawn: Sequence[Tensor]) -> Iterator[Tick]:
@@ -114,8 +115,8 @@ class ImageStage:
             done += estimator.work
             found.append((estimator, own))
         weights = self._weights([own for _, own in found])
-        parts = [w * own["x"] for w, (_, own) in zip(weights, found, strict=True)]
-        stacked = _continued(_sum(parts), drawn[-1], judged)
+        parts = torch.stack([w * own["x"] for w, (_, own) in zip(weights, found, strict=True)])
+        stacked = _continued(parts.sum(0), drawn[-1], judged)
         if self.problem.slow:
             yield self._tick("average", stacked)
             return
@@ -124,12 +125,16 @@ class ImageStage:
             best.offer(**self._offer(own, candidate))
             now = done + deviation.work * candidate.done
             yield Tick("deviation", best["x"], best["predicted"], now)
-        again = [
-            w * estimator.from_everything(evidence, Candidate(each["x"], each["level"]))
-            for w, (estimator, each) in zip(weights, found, strict=True)
-            if w.any()
-        ]
-        centre = _continued(_sum(again), drawn[-1], judged)
+        done += deviation.work
+        again = torch.zeros_like(stacked)
+        for w, (estimator, each) in zip(weights, found, strict=True):
+            if w.any():
+                candidate = Candidate(each["x"], each["level"])
+                again += w * estimator.from_everything(evidence, candidate)
+            if estimator.last_work:
+                done += estimator.last_work
+                yield Tick("all data", best["x"], best["predicted"], done)
+        centre = _continued(again, drawn[-1], judged)
         x = deviation.from_everything(centre, Candidate(own["x"], own["level"]))
         yield self._tick("all data", self._consistent(x))
 
@@ -169,6 +174,7 @@ class Deviation:
     """
 
     work = STEPS_PER_LAMBDA * len(DEVIATIONS)
+    last_work = STEPS_PER_LAMBDA * LAST_ITERATIONS / ITERATIONS
 
     def __init__(self, problem: Problem, split: Split, centre: Tensor) -> None:
         self.problem, self.split, self.centre = problem, split, centre
@@ -188,10 +194,6 @@ class Deviation:
         path = SparsePath(self.problem, everything, "wavelet", centre, steps=LAST_ITERATIONS)
         _, x = next(path.along([lambda_.nan_to_num(posinf=1.0)], start))
         return torch.where(lambda_.isinf(), start, x)
-
-
-def _sum(parts: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(parts)).sum(0)
 
 
 def _continued(stacked: Tensor, x: Tensor, judged: Tensor | None) -> Tensor:
