@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from interlayer import ToyGenerator, write_image
+from interlayer import write_image
 from interlayer.app import studies
 from interlayer.app.cli import main
 from interlayer.evaluation.studies import reading, store, writing
 from interlayer.evaluation.studies.store import VERSION
 from interlayer.evaluation.studies.worker import Setup, Worker
+from interlayer.generators import ToyGenerator
 
 from .bench_studies import Inline, jobs
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from interlayer import InputError, ToyGenerator, write_image
+from interlayer import InputError, write_image
 from interlayer.evaluation.studies import Job, Store, stream, writing
 from interlayer.evaluation.studies.ray_runner import RaySlot, ray_slots
 from interlayer.evaluation.studies.worker import Setup, Worker
+from interlayer.generators import ToyGenerator
 
 from .bench_studies import jobs, results
 
