@@ -27,7 +27,8 @@ from interlayer.app.studies import execute
 from interlayer.evaluation.studies import Job, Store, local_slots, plan, writing
 from interlayer.evaluation.studies.figures import level_charts, plot
 from interlayer.evaluation.studies.jobs import open_generator
-from interlayer.evaluation.studies.spec import GENERATED, SAMPLE, checked, image_digest
+from interlayer.evaluation.studies.sources import GENERATED, SAMPLE, image_digest
+from interlayer.evaluation.studies.spec import checked
 from interlayer.evaluation.studies.store import Row
 from interlayer.generators.base import draw_truths
 from interlayer.media.files import replacing, writable_folder

@@ -9,7 +9,8 @@ import torch
 from interlayer import InputError, write_image
 from interlayer.evaluation.studies.estimate import seconds_of
 from interlayer.evaluation.studies.jobs import batches, task_digest
-from interlayer.evaluation.studies.spec import checked, find_images, read_spec
+from interlayer.evaluation.studies.sources import find_images
+from interlayer.evaluation.studies.spec import checked, read_spec
 from interlayer.evaluation.studies.worker import Setup, Worker
 from interlayer.generators import ToyGenerator
 

@@ -16,7 +16,8 @@ from interlayer.errors import InputError
 from interlayer.evaluation import quality
 from interlayer.evaluation.studies import Store, plan, reading, writing
 from interlayer.evaluation.studies.markdown import means_table
-from interlayer.evaluation.studies.report import commands, tables, write_report
+from interlayer.evaluation.studies.report import tables, write_report
+from interlayer.evaluation.studies.rerun import commands
 from interlayer.evaluation.studies.spec import checked, parts, read_spec
 from interlayer.evaluation.studies.worker import Setup, Worker
 from interlayer.generators import Sequential

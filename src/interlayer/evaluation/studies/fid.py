@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,12 +16,13 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from interlayer.errors import InputError
 from interlayer.evaluation.studies.jobs import digest
-from interlayer.evaluation.studies.spec import find_images
+from interlayer.evaluation.studies.sources import find_images
 from interlayer.evaluation.studies.store import Row, Store, with_variants
 from interlayer.media.images import read_image, to_picture
 
 FEWEST = 100
 SUBSET = 1000  # KID is the mean over random subsets of this size
+Measure = Callable[..., Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,7 @@ def distances(
     Raises:
         InputError: if torch-fidelity or the weights are missing, or there are too few pictures.
     """
-    try:
-        from torch_fidelity import calculate_metrics  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise InputError(
-            "torch-fidelity is not installed; run pip install 'interlayer[fidelity]'"
-        ) from None
+    calculate_metrics = _torch_fidelity()
     cells = _cells(store, note)
     given = None if reference is None else [Path(name) for name in find_images(str(reference))]
     if given is not None and len(given) < FEWEST:
@@ -94,21 +91,38 @@ def distances(
             "cache_root": folder,
         }
         for (task, method), (recovered, truths) in cells.items():
-            size, other = read_image(recovered[0]).shape[-1], given or truths
-            try:
-                found = calculate_metrics(
-                    input1=Pictures(recovered, size),
-                    input2=Pictures(other, size),
-                    input2_cache_name=digest(f"{size} {other}".encode()),
-                    kid_subset_size=min(SUBSET, len(recovered), len(other)),
-                    **settings,
-                )
-            except (OSError, RuntimeError) as error:
-                reason = " ".join(str(error).split())[:300]
-                raise InputError(f"torch-fidelity cannot use its weights ({reason})") from None
+            found = _compared(calculate_metrics, recovered, given or truths, settings)
             kid, kid_std = (found[f"kernel_inception_distance_{name}"] for name in ("mean", "std"))
             fid = found["frechet_inception_distance"]
             yield Distance(task, method, len(recovered), fid, kid, kid_std)
+
+
+def _torch_fidelity() -> Measure:
+    try:
+        from torch_fidelity import calculate_metrics  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise InputError(
+            "torch-fidelity is not installed; run pip install 'interlayer[fidelity]'"
+        ) from None
+    return calculate_metrics
+
+
+def _compared(
+    measure: Measure, recovered: list[Path], other: list[Path], settings: Mapping[str, Any]
+) -> Mapping[str, float]:
+    """What torch-fidelity says of two sets of pictures, at the size of the recovered ones."""
+    size = read_image(recovered[0]).shape[-1]
+    try:
+        return measure(
+            input1=Pictures(recovered, size),
+            input2=Pictures(other, size),
+            input2_cache_name=digest(f"{size} {other}".encode()),
+            kid_subset_size=min(SUBSET, len(recovered), len(other)),
+            **settings,
+        )
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"torch-fidelity cannot use its weights ({reason})") from None
 
 
 class Pictures(Dataset[Tensor]):

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
 from multiprocessing import get_context
@@ -57,58 +57,89 @@ def stream(
 
     Args:
         slots: one per worker; all are stopped at the end, however it comes.
-        batches: as `jobs.batches` gives them.
+        batches: groups of jobs, as `jobs.batches` gives them.
         stop: asked before every batch; once it is true, only what is under way is finished.
 
     Raises:
         InputError: if workers die three times in a row while they start.
     """
-    waiting, again, deaths = iter(batches), list[Batch](), Counter[Batch]()
-    starting: dict[Future[int], Slot] = {}
-    running: dict[Future[list[Outcome]], tuple[Slot, Batch]] = {}
-    idle: list[Slot] = []
-    finished: list[list[Outcome]] = []
-    failed_starts = 0
+    shift, finished = _Shift(iter(batches), stop), list[list[Outcome]]()
     try:
         for slot in slots:
-            starting[slot.start()] = slot
+            shift.start(slot)
         while True:
-            while idle and not stop() and (batch := again.pop() if again else next(waiting, None)):
-                slot = idle.pop()
-                running[slot.submit(batch)] = slot, batch
+            shift.hand_out()
             yield from finished
-            finished.clear()
-            if idle and not running:
+            if shift.idle and not shift.running:
                 return
-            under_way: list[Future[Any]] = [*starting, *running]
-            wait(under_way, return_when=FIRST_COMPLETED)
-            for future in [each for each in starting if each.done()]:
-                slot = starting.pop(future)
-                if future.exception() is None:
-                    idle.append(slot)
-                    failed_starts = 0
-                    continue
-                failed_starts += 1
-                if failed_starts == ATTEMPTS:
-                    reason = str(future.exception()).strip().splitlines()[-1:]
-                    raise InputError(f"workers die while they start: {''.join(reason)}")
-                starting[slot.start()] = slot
-            for future in [each for each in running if each.done()]:
-                slot, batch = running.pop(future)
-                if future.exception() is None:
-                    idle.append(slot)
-                    finished.append(future.result())
-                    continue
-                starting[slot.start()] = slot
-                deaths[batch] += 1
-                if deaths[batch] < ATTEMPTS:
-                    again.append(batch)
-                else:
-                    error = f"{ATTEMPTS} workers died of it; memory may be short: use fewer workers"
-                    finished.append([Outcome(job, error) for job in batch])
+            finished = shift.advance()
     finally:
         for slot in slots:
             slot.stop()
+
+
+class _Shift:
+    """Workers that start, run a batch or are idle, and the batches that they have to run.
+
+    Args:
+        waiting: batches that no worker has had.
+        stop: as for `stream`.
+    """
+
+    def __init__(self, waiting: Iterator[Batch], stop: Callable[[], bool]) -> None:
+        self.waiting, self.stop = waiting, stop
+        self.starting: dict[Future[int], Slot] = {}
+        self.running: dict[Future[list[Outcome]], tuple[Slot, Batch]] = {}
+        self.idle: list[Slot] = []
+        self.again: list[Batch] = []
+        self.deaths: Counter[Batch] = Counter()
+        self.failed_starts = 0
+
+    def start(self, slot: Slot) -> None:
+        """Start a worker, which is idle once it has started."""
+        self.starting[slot.start()] = slot
+
+    def hand_out(self) -> None:
+        """Give every idle worker a batch, first those whose worker died."""
+        while self.idle and not self.stop() and (batch := self._next()):
+            slot = self.idle.pop()
+            self.running[slot.submit(batch)] = slot, batch
+
+    def advance(self) -> list[list[Outcome]]:
+        """Wait until a worker has started, finished or died, and return what is finished."""
+        under_way: list[Future[Any]] = [*self.starting, *self.running]
+        wait(under_way, return_when=FIRST_COMPLETED)
+        for future in [each for each in self.starting if each.done()]:
+            self._started(future, self.starting.pop(future))
+        ended = [each for each in self.running if each.done()]
+        return [found for each in ended if (found := self._ended(each, *self.running.pop(each)))]
+
+    def _next(self) -> Batch | None:
+        return self.again.pop() if self.again else next(self.waiting, None)
+
+    def _started(self, future: Future[int], slot: Slot) -> None:
+        if future.exception() is None:
+            self.idle.append(slot)
+            self.failed_starts = 0
+            return
+        self.failed_starts += 1
+        if self.failed_starts == ATTEMPTS:
+            reason = str(future.exception()).strip().splitlines()[-1:]
+            raise InputError(f"workers die while they start: {''.join(reason)}")
+        self.start(slot)
+
+    def _ended(self, future: Future[list[Outcome]], slot: Slot, batch: Batch) -> list[Outcome]:
+        """Outcomes of a batch, none if it is to be run again."""
+        if future.exception() is None:
+            self.idle.append(slot)
+            return future.result()
+        self.start(slot)
+        self.deaths[batch] += 1
+        if self.deaths[batch] < ATTEMPTS:
+            self.again.append(batch)
+            return []
+        error = f"{ATTEMPTS} workers died of it; memory may be short: use fewer workers"
+        return [Outcome(job, error) for job in batch]
 
 
 def crew(cores: Sequence[int], workers: int | None = None) -> tuple[int, int]:

@@ -37,7 +37,7 @@ from interlayer.evaluation.studies.jobs import (
     open_generator,
     task_digest,
 )
-from interlayer.evaluation.studies.spec import GENERATED, SAMPLE
+from interlayer.evaluation.studies.sources import GENERATED, SAMPLE
 from interlayer.evaluation.studies.store import ORACLE
 from interlayer.generators.base import Generator, draw_truths
 from interlayer.media.images import read_image, to_picture
