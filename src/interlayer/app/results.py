@@ -15,8 +15,8 @@ from torch import Tensor
 from interlayer.evaluation.quality import metrics, number_or_none
 from interlayer.media.files import write_text
 from interlayer.media.images import contact_sheet, write_gif, write_image
-from interlayer.media.measured_pictures import back_projection, picture_of
 from interlayer.problem.measurements import save_problem
+from interlayer.problem.pictures import back_projection, picture_of
 from interlayer.problem.problem import Problem
 from interlayer.solver.records import Samples, Solution, State
 
@@ -96,12 +96,12 @@ def write_results(
     task = problem.task
     assert task is not None
     folder.mkdir(parents=True, exist_ok=True)
-    measured = picture_of(problem.y, task.img_size[-1])
+    measured = picture_of(problem, task.img_size[-1])
     quality = "" if x is None else f"\n{result['psnr']:.1f} dB"
     panels = [] if x is None else [("truth", x)]
     panels.append((f"measured\n{Path(task.text).name if task.masks else task.text}", measured))
     if problem.linear:
-        panels.append(("back-projected", back_projection(problem.y, problem.linear_physics)))
+        panels.append(("back-projected", back_projection(problem)))
     panels.append((f"recovered{quality}", solution.x_hat))
     write_image(folder / "recovered.png", solution.x_hat)
     write_image(folder / "measured.png", measured)

@@ -114,9 +114,14 @@ class Problem:
         return facts.is_whole_picture(self.physics)
 
     @cached_property
+    def planar(self) -> bool:
+        """Whether the measurements lie in rows and columns as an image does."""
+        return self.y.ndim == 4
+
+    @cached_property
     def picture(self) -> bool:
         """Whether the measurements are RGB pictures."""
-        return self.y.ndim == 4 and self.y.shape[1] == 3 and not self.y.is_complex()
+        return self.planar and self.y.shape[1] == 3 and not self.y.is_complex()
 
     @cached_property
     def colours_open(self) -> bool:

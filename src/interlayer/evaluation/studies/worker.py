@@ -41,11 +41,11 @@ from interlayer.evaluation.studies.sources import GENERATED, SAMPLE
 from interlayer.evaluation.studies.store import ORACLE
 from interlayer.generators.base import Generator, draw_truths
 from interlayer.media.images import read_image, to_picture
-from interlayer.media.measured_pictures import picture_of
 from interlayer.media.samples import sample_photo
 from interlayer.memory import keep_freed_memory
 from interlayer.methods.classical import CLASSICAL
 from interlayer.problem.measurements import measure
+from interlayer.problem.pictures import picture_of
 from interlayer.problem.problem import Problem
 from interlayer.solver.by_name import reconstruct
 from interlayer.solver.records import Settings, Solution, StageRecord, State
@@ -134,14 +134,14 @@ class Worker:
     def _recover(self, truths: Mapping[Job, Tensor]) -> list[Outcome]:
         """Recover a batch; the truth is looked at beside the method, which does not see it."""
         jobs, x = list(truths), torch.cat(list(truths.values()))
-        y, states = self._states(jobs[0], x)
+        problem, states = self._states(jobs[0], x)
         truth, state = x.to(self.device), None
         nearest = torch.full((len(x),), -torch.inf, device=self.device)
         for state in states:
             nearest = nearest.maximum(PSNR()(state.x, truth))
         assert state is not None
         solution = state.solution()
-        outcomes = [self._outcome(job, row, x, y, solution) for row, job in enumerate(jobs)]
+        outcomes = [self._outcome(job, row, x, problem, solution) for row, job in enumerate(jobs)]
         if solution.samples is not None:  # whose mean is no iterate
             return outcomes
         return [
@@ -153,7 +153,7 @@ class Worker:
         """The steps of one job, to see how long they take; raises what `run` would record."""
         return self._states(job, self._truth(job, None))[1]
 
-    def _states(self, job: Job, x: Tensor) -> tuple[Tensor, Iterator[State]]:
+    def _states(self, job: Job, x: Tensor) -> tuple[Problem, Iterator[State]]:
         """Measurements of images and the steps of their recovery."""
         if task_digest(job.task) != job.task_sha256:
             raise InputError(f"a file of {job.task} has changed; run the study's command again")
@@ -167,15 +167,18 @@ class Worker:
             samples=1 if job.method in CLASSICAL else job.samples,
             settings=Settings(job.seed, job.holdout),
         )
-        return problem.y, states
+        return problem, states
 
-    def _outcome(self, job: Job, row: int, x: Tensor, y: Tensor, solution: Solution) -> Outcome:
+    def _outcome(
+        self, job: Job, row: int, x: Tensor, problem: Problem, solution: Solution
+    ) -> Outcome:
         one = slice(row, row + 1)
         truth, x_hat = x[one], solution.x_hat[one].cpu()
         pictures: dict[str, bytes] = {}
         if job.pictures:
             size = min(job.pictures, x.shape[-1])
-            shown = {"truth": truth, "measured": picture_of(y[one], size), "recovered": x_hat}
+            measured = picture_of(problem.alone(row), size)
+            shown = {"truth": truth, "measured": measured, "recovered": x_hat}
             pictures = {name: _png(image, size) for name, image in shown.items()}
         return Outcome(
             job,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from deepinv.physics import LinearPhysics
 from torch import Tensor
 
+from interlayer.problem.problem import Problem
 
-def picture_of(y: Tensor, size: int) -> Tensor:
-    """Show measurements as a picture, (1, 3, size, size).
+
+def picture_of(problem: Problem, size: int) -> Tensor:
+    """Show the measurements of one image as a picture, (1, 3, size, size).
 
     Small images are enlarged, and lone known pixels grow until they are seen. A vector of m
     measurements fills a square row by row, from its least value (black) to its greatest (white).
     """
-    if y.ndim == 4 and y.shape[1] == 3:
+    y = problem.y
+    if problem.picture:
         known = (y != 0).any(dim=1).float().mean().item()
         spread = 2 * round((0.3 / max(known, 1e-4)) ** 0.5 / 2) + 1 if known < 0.1 else 1
         shown = F.max_pool2d(y, spread, stride=1, padding=spread // 2)
@@ -29,14 +31,18 @@ def picture_of(y: Tensor, size: int) -> Tensor:
     return F.interpolate(square, (size, size), mode="nearest")
 
 
-def back_projection(y: Tensor, physics: LinearPhysics) -> Tensor:
+def back_projection(problem: Problem) -> Tensor:
     """Return ``α Aᵀ y`` in [0, 1], with the α that brings ``A (α Aᵀ y)`` nearest to ``y``.
 
     For measurements that are no picture, whose ``Aᵀ y`` is faint, the contrast is stretched
     instead: the mean becomes grey, three standard deviations black and white.
+
+    Raises:
+        InputError: if the operator is not linear.
     """
+    physics, y = problem.linear_physics, problem.y
     x = physics.A_adjoint(y)
-    if y.ndim != 4:
+    if not problem.planar:
         return ((x - x.mean()) / (6 * x.std()).clamp_min(1e-12) + 0.5).clamp(0, 1)
     again = physics.A(x)
     alpha = (again * y).sum() / (again * again).sum().clamp_min(1e-12)
