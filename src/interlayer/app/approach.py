@@ -1,4 +1,4 @@
-"""How a problem is to be solved, as the command line and the page let a user choose it."""
+"""The approach to a problem, as the command line and the page let a user choose it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Approach:
         )
 
     def header(self, problem: Problem, generator: Generator) -> dict[str, Any]:
-        """What ``result.json`` says of the problem and how it was solved."""
+        """Entries of ``result.json`` about the problem and the approach."""
         task = problem.task
         return {
             "task": None if task is None else task.text,

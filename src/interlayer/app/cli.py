@@ -104,7 +104,7 @@ def pull(
 def convert(
     source: Annotated[Path, typer.Argument(help="A generator's checkpoint, of any known kind.")],
     target: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
-    licence: Annotated[str | None, typer.Option(help="To note in the file.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence to note in the file.")] = None,
 ) -> None:
     """Write a checkpoint as .safetensors; nothing in it is executed."""
     checkpoints.convert(source, target, licence=licence)

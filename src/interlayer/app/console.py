@@ -1,4 +1,4 @@
-"""What a command line shows: lines and progress bars on standard error."""
+"""Lines and progress bars of the command line, on standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `interlayer recover` does with each photo, once its flags are read."""
+"""The command `interlayer recover`, once its flags are read: each photo, or a sequence."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ SAMPLE = "sample:"
 
 @dataclass(frozen=True)
 class Recovery:
-    """What is done with photos, or with stored measurements.
+    """Treatment of photos, or of stored measurements.
 
     Attributes:
-        task: how a photo is measured, or was.
-        approach: how it is recovered.
+        task: task that measures a photo, or did.
+        approach: method and settings of its recovery.
         measured: whether the photos are what the task measures.
         keep_known: whether measured pixels are put back.
-        face: which face is cut out and turned, from the largest, 0; ``None`` takes the middle.
+        face: number of the face that is cut out and turned, 0 for the largest; ``None`` takes the
+            middle of the photo.
         paste_back: whether the recovered face is laid into the photo.
         as_json: whether the figures are printed.
     """
@@ -76,9 +77,9 @@ def recover_one(
     """Measure, recover and write one photo.
 
     Args:
-        name: file of the photo, ``sample:NAME``, or what the measurements are called.
+        name: file of the photo, ``sample:NAME``, or name of the measurements.
         folder: place for its results.
-        recovery: what is done.
+        recovery: treatment of the photo.
         model: the prior.
         stored: measurements to recover from instead.
     """

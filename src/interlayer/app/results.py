@@ -86,10 +86,10 @@ def write_results(
     """Write the pictures, the animation, the measurements and ``result.json`` of one recovery.
 
     Args:
-        folder: where they go; it is made.
+        folder: place for them; it is made.
         problem: measurements of a task.
-        solution: what was found.
-        x: the truth (1, 3, H, W), if there is one.
+        solution: result of the method.
+        x: truth (1, 3, H, W), if there is one.
         result: figures, see `report`.
         frames: pictures of the run.
     """

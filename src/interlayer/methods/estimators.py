@@ -22,11 +22,11 @@ STEPS_PER_LAMBDA = 7  # of a generator, which take the time of one λ
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What an estimator may look at.
+    """Everything that an estimator may look at.
 
     Attributes:
         problem: the measurements and what is known of them.
-        split: which of them are fitted and which judge.
+        split: parts of them that are fitted and that judge.
         drawn: the generator's estimates (B, 3, H, W) from the fitted ones, the deepest layer's
             last.
     """
@@ -47,8 +47,8 @@ class Candidate:
 
     Attributes:
         x: images (B, 3, H, W).
-        level: what it was made with, such as a weight λ, one per image (B, 1, 1, 1).
-        done: how much of the estimator's work is done with it, in (0, 1].
+        level: setting that it was made with, such as a weight λ, one per image (B, 1, 1, 1).
+        done: share of the estimator's work that is done with it, in (0, 1].
     """
 
     x: Tensor
@@ -75,7 +75,7 @@ class Estimator(ABC):
 
     @property
     def last_work(self) -> float:
-        """The same for `from_everything`."""
+        """Number of steps that take the time of `from_everything`."""
         return self.work
 
     def fits(self, problem: Problem) -> bool:
@@ -232,4 +232,4 @@ ESTIMATORS: tuple[Estimator, ...] = (
     Sparse("tv"),
     Sparse("wavelet"),
 )
-"""What `auto` weighs beside the estimates of its own stages."""
+"""Estimators that `auto` weighs beside its own stages."""

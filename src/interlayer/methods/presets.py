@@ -79,7 +79,7 @@ def ilo(
 
 
 def auto(steps: int = AUTO_STEPS, estimators: tuple[Estimator, ...] = ESTIMATORS) -> Method:
-    """What the measurements themselves decide: where to begin, how deep and how far to go.
+    """A method that the measurements steer: how deep it goes, how far, and by which estimates.
 
     It begins as `robust` does: one code for all style inputs, which stays in the generator's range,
     then one for each with smaller steps, in three tenths of all steps. Then `ilo` over layers 2 to

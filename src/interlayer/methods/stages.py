@@ -140,14 +140,14 @@ class Method:
     """A named list of stages, and what goes with them.
 
     Attributes:
-        name: what the command line calls it.
-        stages: in the order they run; layers must not decrease but where a stage goes back.
+        name: name on the command line.
+        stages: stages in the order they run; layers must not decrease but where a stage goes back.
         random_start: whether it sets out from a random latent code of the seed instead of the
             generator's mean.
-        estimators: those that join the generator's estimates in the image stage, see
+        estimators: estimators that join the generator's estimates in the image stage, see
             `interlayer.solver.image_stage`; none of them leaves a sparse deviation from the
             generator's image, and ``None`` leaves out the image stage.
-        fidelity: its own measurement error; ``None`` takes the one that suits the noise.
+        fidelity: measurement error of its own; ``None`` takes the one that suits the noise.
         multiscale: whether pictures are compared by `MultiScaleLoss` instead of `PerceptualLoss`.
         pictures_only: whether measurements that are no pictures are refused where a stage has a
             perceptual loss; otherwise they are compared by the fidelity alone.
@@ -184,11 +184,11 @@ class Method:
 
     @property
     def fingerprint(self) -> str:
-        """All settings as text, the same in every process."""
+        """Text of all settings, the same in every process."""
         return f"{self!r} {getattr(self.fidelity, '__name__', self.fidelity)}"
 
     def without_perceptual(self) -> Method:
-        """The same with the fidelity alone."""
+        """This method with the fidelity alone."""
         stages = [
             replace(stage, towards=replace(stage.towards, perceptual=0.0))
             if isinstance(stage.towards, Losses)
@@ -198,12 +198,12 @@ class Method:
         return replace(self, stages=tuple(stages))
 
     def within(self, num_layers: int) -> Method:
-        """The same method without stages that a generator of ``num_layers`` lacks, steps kept."""
+        """This method without stages that a generator of ``num_layers`` lacks, steps kept."""
         stages = tuple(stage for stage in self.stages if stage.layer < num_layers)
         return replace(self, stages=stages).scaled(self.steps)
 
     def scaled(self, steps: int) -> Method:
-        """The same method with ``steps`` steps in all, shared in the same proportion.
+        """This method with ``steps`` steps in all, shared in the same proportion.
 
         Every stage has at least one.
         """

@@ -28,8 +28,8 @@ def motion_kernel(length: float, angle: float) -> Tensor:
     """A straight line (1, 1, k, k) of sum 1 through the middle: what steady motion smears.
 
     Args:
-        length: of the line in pixels, at least 1.
-        angle: in degrees, anticlockwise from the horizontal.
+        length: length of the line in pixels, at least 1.
+        angle: angle in degrees, anticlockwise from the horizontal.
 
     >>> motion_kernel(3, 0)[0, 0]
     tensor([[0.0000, 0.0000, 0.0000],

@@ -1,4 +1,4 @@
-"""What each name of a task stands for: its operator, noise or sensor, made from its level."""
+"""The names of tasks: the operator, noise or sensor that each stands for, made from its level."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Part:
     """One ``name:level`` of a task, and what it works on.
 
     Attributes:
-        name: before the first colon.
-        level: after it.
+        name: text before the first colon.
+        level: text after it.
         size: (C, H, W) of the images that it, or the operator before it, takes.
-        seed: of everything random in it.
+        seed: seed of everything random in it.
         masks: masks (1, 1, H, W) to use instead of reading the files that they are keyed by.
     """
 

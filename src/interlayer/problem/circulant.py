@@ -19,9 +19,9 @@ class PartialCirculant(MatrixFree):
     Args:
         img_size: (C, H, W) of the image; n is its number of entries.
         m: number of measurements, 1 to n.
-        seed: of signs, filter and rows.
-        device: where the operator lives.
-        **kwargs: of `deepinv.physics.LinearPhysics`, e.g. ``noise_model``.
+        seed: seed of signs, filter and rows.
+        device: device that the operator lives on.
+        **kwargs: arguments of `deepinv.physics.LinearPhysics`, e.g. ``noise_model``.
 
     Raises:
         ValueError: if ``m`` is not within 1 to n.
@@ -112,7 +112,7 @@ class PartialCirculant(MatrixFree):
 
 
 def _spectra(g: Tensor) -> tuple[Tensor, Tensor]:
-    """What the filter multiplies packed spectra by; its plain spectrum and nothing for odd n."""
+    """Factors of packed spectra that filter; the plain spectrum and nothing for odd n."""
     if len(g) % 2:
         return torch.fft.rfft(g), g.new_empty(0)
     # With E, O the spectra of the even and odd samples of a signal and W the delay by one of

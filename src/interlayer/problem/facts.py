@@ -1,4 +1,4 @@
-"""What kind of measurement this is: the questions that `Problem` answers, asked of an operator."""
+"""Facts about measurements: the questions that `Problem` answers, asked of an operator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from interlayer.problem.resampling import BicubicDownsampling, BlockAverage
 
 @dataclass(frozen=True)
 class Noise:
-    """How noisy measurements are.
+    """Noise level of measurements, and where it is known from.
 
     Attributes:
         source: "none" where they are exact, "known" where the operator says how noisy they are,

@@ -86,7 +86,7 @@ def huber_loss(
         y: measurements, same shape.
         weight: weights, broadcastable to ``y``.
         x: the image, which does not matter here.
-        delta: above 0, in units of ``y``.
+        delta: threshold above 0, in units of ``y``.
 
     Reference: Huber, Robust Estimation of a Location Parameter, 1964.
 
@@ -118,7 +118,7 @@ def poisson_loss(
         y: measurements at least 0 in the units of ``A(x)``; negative ones count as 0.
         weight: weights, broadcastable to ``y``.
         x: the image, which does not matter here.
-        gain: γ above 0, a number or a tensor that broadcasts to ``y``.
+        gain: factor γ above 0, a number or a tensor that broadcasts to ``y``.
 
     Reference: Csiszár, Why least squares and maximum entropy?, Annals of Statistics 19 (1991).
 
@@ -157,8 +157,8 @@ def bernoulli_loss(
         y: measurements, same shape; dead ones are exactly 0.
         weight: weights, broadcastable to ``y``.
         x: the image, which does not matter here.
-        p: in [0, 1], a number or a tensor that broadcasts to ``y``.
-        s: how dark a pixel must be to be black rather than dead, in units of ``y``.
+        p: probability in [0, 1], a number or a tensor that broadcasts to ``y``.
+        s: brightness below which a pixel is black rather than dead, in units of ``y``.
 
     >>> predicted, y = torch.tensor([[0.5, 0.9]]), torch.tensor([[0.6, 0.0]])
     >>> round(bernoulli_loss(predicted, y, torch.ones(1, 1), p=1.0).item(), 4)  # dead tells nothing
@@ -222,7 +222,7 @@ def one_bit_loss(
     Args:
         predicted: ``A(x)`` (B, ...).
         y: the two values, same shape.
-        weight: as in `measurement_loss`.
+        weight: weights, as in `measurement_loss`.
         x: the image, which does not matter here.
         centre: c, between the two values.
 

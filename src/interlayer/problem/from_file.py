@@ -32,7 +32,7 @@ class Differentiable(LinearPhysics):
         self.size, self.function = tuple(img_size), function
 
     def A(self, x: Tensor, **kwargs) -> Tensor:
-        """What the function gives."""
+        """Measurements of images, as the function gives them."""
         return self.function(x)
 
     def A_adjoint(self, y: Tensor, **kwargs) -> Tensor:
@@ -85,7 +85,7 @@ def physics_from_file(
 
 
 def _positional(make: Callable) -> int:
-    """How many of (img_size, seed) a function takes."""
+    """Count how many of (img_size, seed) a function takes."""
     kinds = [parameter.kind for parameter in inspect.signature(make).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
         return 2

@@ -34,7 +34,7 @@ class Split:
         return bool(self.held.any())
 
     def judged_pixels(self) -> Tensor | None:
-        """Where pixels are as near to fitted ones as some held-out pixel is (B, 1, H, W).
+        """Mask of pixels as near to fitted ones as some held-out pixel is (B, 1, H, W).
 
         For measurements that are pixels of the image; ``None`` where every pixel is.
         """
@@ -60,7 +60,7 @@ def split_measurements(
         physics: the forward operator; its noise is not drawn.
         y: measurements (B, ...).
         like: any image batch (B, 3, H, W) of the size that the operator takes.
-        fraction: in [0, 1); at least one entry is held out if it is positive.
+        fraction: share in [0, 1); at least one entry is held out if it is positive.
         seeds: one per image.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What the operators share: gradients by the adjoint, and operators one after another."""
+"""Shared parts of operators: gradients by the adjoint, and operators one after another."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Chain(ComposedPhysics):
 
 
 class LinearChain(Chain, ComposedLinearPhysics):
-    """The same of linear operators, with the adjoint."""
+    """A chain of linear operators, with the adjoint."""
 
 
 def chain(*operators: Physics) -> Physics:

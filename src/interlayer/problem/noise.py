@@ -36,8 +36,8 @@ class SeededPoissonNoise(_PerImage, PoissonNoise):
     """deepinv's photon noise ``gain Poisson(max(y, 0) / gain)``, seeded per image.
 
     Args:
-        gain: what one photon adds to the measurement; the variance is ``gain y``.
-        clip_positive: to pass as ``True`` where interpolation can go below 0.
+        gain: contribution of one photon to the measurement; the variance is ``gain y``.
+        clip_positive: pass ``True`` where interpolation can go below 0.
         rng: CPU generator whose seed says which noise.
     """
 

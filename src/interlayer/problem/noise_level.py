@@ -1,4 +1,4 @@
-"""How noisy a picture is, from the picture alone."""
+"""Noise level of a picture, from the picture alone."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Magnitudes(Physics):
 
     Args:
         operator: B, real or complex.
-        **kwargs: of `deepinv.physics.Physics`.
+        **kwargs: arguments of `deepinv.physics.Physics`.
 
     Reference: phase retrieval; deepinv's own `PhaseRetrieval` measures the squares.
 
@@ -40,7 +40,7 @@ class Magnitudes(Physics):
 
 
 class JPEG(Physics):
-    """What is left of an image after JPEG compression, by a real encoder (full colour, 4:4:4).
+    """JPEG compression of an image by a real encoder (full colour, 4:4:4).
 
     ``A(x)`` is the decoded file. Its true gradient is zero almost everywhere; the one used here
     takes the rounding of the DCT coefficients, and the clipping to [0, 1], as the identity. With
@@ -48,7 +48,7 @@ class JPEG(Physics):
 
     Args:
         quality: 1 to 95, of Pillow's encoder (libjpeg).
-        **kwargs: of `deepinv.physics.Physics`.
+        **kwargs: arguments of `deepinv.physics.Physics`.
 
     Raises:
         ValueError: if ``quality`` is out of range.

@@ -1,4 +1,4 @@
-"""The problem: what was measured of an image, by what, and all that follows from it."""
+"""The problem: measurements of an image, their operator, and all that follows from them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Problem:
         y: measurements (B, ...), finite.
         fidelity: the measurement error that was asked for; ``None`` leaves it to the method, and
             then to the noise.
-        task: what makes the operator again; ``None`` where it was not made from a task.
+        task: task that makes the operator again; ``None`` where it was made otherwise.
 
     Raises:
         InputError: if ``y`` holds NaN or infinity.
@@ -79,7 +79,7 @@ class Problem:
 
     @cached_property
     def noise(self) -> Noise:
-        """How noisy the measurements are: known, estimated or not at all."""
+        """Noise level of the measurements: known, estimated, none or unknown."""
         return facts.noise_of(self.physics, self.y)
 
     @cached_property
@@ -99,7 +99,7 @@ class Problem:
 
     @cached_property
     def known(self) -> Tensor | None:
-        """Which pixels are known, where the measurements are some of the image's own."""
+        """Mask of known pixels, where these are the measurements; else ``None``."""
         known = facts.known_pixels(self.physics)
         return None if known is None else known.to(self.y.device)
 

@@ -18,7 +18,7 @@ class BicubicDownsampling(LinearPhysics):
     Args:
         img_size: (C, H, W) of the image.
         factor: K; it divides H and W.
-        **kwargs: of `deepinv.physics.LinearPhysics`.
+        **kwargs: arguments of `deepinv.physics.LinearPhysics`.
 
     Raises:
         ValueError: if ``factor`` does not divide the size.
@@ -51,7 +51,7 @@ class BlockAverage(LinearPhysics):
     Args:
         img_size: (C, H, W) of the image.
         factor: K; it divides H and W.
-        **kwargs: of `deepinv.physics.LinearPhysics`.
+        **kwargs: arguments of `deepinv.physics.LinearPhysics`.
 
     Raises:
         ValueError: if ``factor`` does not divide the size.

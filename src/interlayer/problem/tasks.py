@@ -61,8 +61,8 @@ def make_physics(
     Args:
         task: names and levels; `TASKS` lists the forms.
         img_size: (3, H, W) of the images in [0, 1] that it takes.
-        seed: of everything random in it: mask, filter, rows, noise.
-        masks: what `masks_of` gave, so that mask files are not read again.
+        seed: seed of everything random in it: mask, filter, rows, noise.
+        masks: masks from `masks_of`, so that mask files are not read again.
 
     Raises:
         InputError: if a task is unknown, its level is out of range, or it cannot stand where it

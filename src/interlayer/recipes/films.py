@@ -29,7 +29,7 @@ class Film:
     """Settings of a sequence's recovery.
 
     Attributes:
-        task: how every frame is measured; the operator is the same for all.
+        task: task that measures every frame; the operator is the same for all.
         method: method of the first frame.
         frame_steps: number of steps of every later one, all at the method's last layer and within
             its ball around the input that the frame before reached.
@@ -59,7 +59,7 @@ def recover_sequence(
 
     Args:
         frames: pictures of the generator's size.
-        film: how they are measured and recovered.
+        film: settings of measuring and recovering them.
         generator: the prior.
         folder: place for ``recovered`` pictures and what the next frame starts from.
         watch: function that is called with the frame's number and every `State`.
@@ -117,7 +117,7 @@ def _write_last(folder: Path, number: int, point: GeneratorPoint) -> None:
 
 
 def _read_last(folder: Path, number: int, film: Film) -> GeneratorPoint | None:
-    """Where a frame ended, if that is still there; else the next one starts afresh."""
+    """The place where a frame ended, if it is still there; else the next one starts afresh."""
     try:
         held = load_file(folder / LAST.format(number))
     except (SafetensorError, OSError):

@@ -29,14 +29,14 @@ TRUNCATION = 0.7  # of the samples to start from
 
 @dataclass(frozen=True)
 class Views:
-    """How an image is varied before the classifier looks at it.
+    """Random changes of an image before the classifier looks at it.
 
     Attributes:
         count: number of views per look, at least 1.
         smallest: side of the smallest square crop, as a fraction of the image's, in (0, 1].
         blur: largest standard deviation of a Gaussian blur, in pixels of the classifier's input.
         noise: standard deviation of Gaussian noise, in units of [0, 1].
-        seed: of all draws.
+        seed: seed of all draws.
 
     Raises:
         ValueError: if a value is out of range.
@@ -65,7 +65,7 @@ def draw_views(x: Tensor, size: int, views: Views, rng: torch.Generator) -> Tens
         x: images (B, 3, H, W) in [0, 1].
         size: height and width of a view.
         views: ranges of the random changes.
-        rng: on the CPU; it advances by as much whatever the batch.
+        rng: random numbers on the CPU; they advance by as much whatever the batch.
 
     >>> rng = torch.Generator().manual_seed(0)
     >>> draw_views(torch.rand(2, 3, 64, 64), 32, Views(count=5), rng).shape
@@ -97,7 +97,7 @@ class ClassifierPhysics(Physics):
 
     Args:
         classifier: the network.
-        views: how images are varied; their draws start at the seed and are the same for all images.
+        views: changes of the images; their draws start at the seed and are the same for all images.
 
     >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 5))
     >>> physics = ClassifierPhysics(Classifier(network, size=8))
@@ -115,7 +115,7 @@ class ClassifierPhysics(Physics):
         return self.log_probabilities(x).mean(0)
 
     def log_probabilities(self, x: Tensor) -> Tensor:
-        """The same of every view by itself, (views, B, classes)."""
+        """Log-probabilities of every view by itself, (views, B, classes)."""
         # Clipped, so that nothing is gained where no picture can show it.
         views = draw_views(x.clamp(0, 1), self.classifier.size, self.views, self.rng)
         logits = self.classifier(views.flatten(0, 1))

@@ -1,4 +1,4 @@
-"""Before the first step: refuse what cannot be solved, and find the place to begin at."""
+"""Checks before the first step, and the place to begin at."""
 
 from __future__ import annotations
 

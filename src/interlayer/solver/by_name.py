@@ -63,7 +63,7 @@ def reconstruct(
     """Run a method by its name, with a generator or a classical one without.
 
     Args:
-        problem: what was measured.
+        problem: measurements and their operator.
         generator: the prior; a classical method takes nothing from it.
         method: one of `method_names`.
         quality: "draft", "normal" or "best": how many steps, see `QUALITIES`.

@@ -51,9 +51,9 @@ class Tick:
     """One step of the image stage.
 
     Attributes:
-        label: what is going on.
+        label: name of the step under way.
         x: the best image (B, 3, H, W) so far.
-        predicted: what the operator makes of it, (B, ...).
+        predicted: measurements (B, ...) of that image.
         done: work done so far, in steps of a generator.
     """
 
@@ -70,7 +70,7 @@ class ImageStage:
         problem: one that least squares suit, see `Problem.least_squares`.
         split: the measurements that were fitted and those that judge; the latter must have judged
             the generator's estimates alone.
-        estimators: those that may join.
+        estimators: estimators that may join.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class ImageStage:
         """Go on from a generator's estimates (B, 3, H, W), of which there is at least one.
 
         Yields:
-            What is going on, the best so far, and how much of `work` is done; the last is the
+            The step under way, the best so far, and the share of `work` done; the last is the
             result.
         """
         if not self.split.judges:
@@ -160,7 +160,7 @@ class ImageStage:
         return x.clamp(0, 1)
 
     def _tick(self, label: str, x: Tensor) -> Tick:
-        """The last one."""
+        """The last tick."""
         return Tick(label, x, self.problem.physics.A(x), self.work)
 
 
@@ -169,7 +169,7 @@ class Deviation:
 
     Args:
         problem: the measurements.
-        split: which of them are fitted.
+        split: parts of them that are fitted and that judge.
         centre: the image (B, 3, H, W) to deviate from.
     """
 
@@ -188,7 +188,7 @@ class Deviation:
             yield Candidate.at(x, lambda_, number / len(DEVIATIONS))
 
     def from_everything(self, centre: Tensor, best: Candidate) -> Tensor:
-        """The same deviation from another centre, from all measurements."""
+        """This deviation from another centre, by all measurements."""
         start, lambda_ = centre + best.x - self.centre, best.level
         everything = self.split.everything
         path = SparsePath(self.problem, everything, "wavelet", centre, steps=LAST_ITERATIONS)

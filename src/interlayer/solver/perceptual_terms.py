@@ -26,7 +26,7 @@ class PerceptualLoss:
 
     Args:
         network: e.g. `load_perceptual()`.
-        size: larger pictures are shrunk to it by averaging, which also bounds the time.
+        size: largest size in pixels, to which pictures are shrunk by averaging; it bounds the time.
 
     Raises:
         InputError: when called with measurements that are no pictures, or are too small.
@@ -63,7 +63,7 @@ class MultiScaleLoss:
     Args:
         network: e.g. `load_perceptual()`.
         sigma: standard deviation of the noise in the measurements.
-        size: of the largest scale, to which pictures are shrunk by averaging.
+        size: size of the largest scale, to which pictures are shrunk by averaging.
 
     Raises:
         InputError: when called with measurements that are no pictures, or are too small.

@@ -20,7 +20,7 @@ def project_l1_ball(v: Tensor, radius: float) -> Tensor:
 
     Args:
         v: (B, ...) points; each row ``v[b]`` is projected as one vector.
-        radius: of the ball, in the units of ``v``; at least 0.
+        radius: radius of the ball, in the units of ``v``; at least 0.
 
     Returns:
         A new tensor; rows inside the ball are returned unchanged.

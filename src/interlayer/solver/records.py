@@ -1,4 +1,4 @@
-"""What a run returns: its state at a step, what each stage did, and the solution."""
+"""Records of a run: its state at a step, each stage, the solution, and the settings before it."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ class GeneratorPoint:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a method is run on a problem, whatever the method.
+    """Settings of a run, whatever the method.
 
     Attributes:
         seed: seed of everything random; one for every image, or one per image. An image's result
             depends on its own seed and measurements, not on the batch.
         holdout: fraction of the measurements held out, in [0, 1); with 0 the step with the least
             measurement error is returned.
-        start: where to begin: at its latent code, and for stages from its layer on at its layer's
+        start: place to begin at: its latent code, and for stages from its layer on its layer's
             input, as the frames of a film do. By default the generator's mean, or a random code of
             the seed where the method or the generator asks for one.
 
@@ -94,19 +94,19 @@ DEFAULT = Settings()
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StageRecord:
-    """What one stage did; every tensor has one entry per image.
+    """Record of one stage; every tensor has one entry per image.
 
     Attributes:
-        stage: its settings; ``None`` for the stage in the image itself.
-        layer: whose input moved; the number of layers for the image itself.
-        x_hat: its best estimate (B, 3, H, W), in [0, 1].
+        stage: settings of the stage; ``None`` for the stage in the image itself.
+        layer: layer whose input moved; the number of layers for the image itself.
+        x_hat: best estimate (B, 3, H, W), in [0, 1].
         loss: error of the fitted measurements at that estimate.
-        holdout_loss: the same over the held-out measurements; NaN where none were held out.
+        holdout_loss: error of the held-out measurements; NaN where none were held out.
         deviation: ``mean |h - c| / std`` of the layer's input at that estimate, 0 at layer 0; of
             the image itself, in its own units, after the last layer.
         undone: number of steps that diverged and were undone.
         seconds: wall-clock time of the stage.
-        losses: (steps, 2, B) fitted and held-out error of every step that was run.
+        losses: errors (steps, 2, B), fitted and held-out error of every step that was run.
     """
 
     stage: Stage | None
@@ -137,19 +137,19 @@ class Samples:
     """Several solutions of one problem, whose mean is the estimate.
 
     Attributes:
-        images: the solutions (N, 3, H, W), in [0, 1].
+        images: solutions (N, 3, H, W), in [0, 1].
     """
 
     images: Tensor
 
     @property
     def mean(self) -> Tensor:
-        """Their mean (1, 3, H, W)."""
+        """Mean (1, 3, H, W) of the solutions."""
         return self.images.mean(0, keepdim=True)
 
     @property
     def std(self) -> Tensor | None:
-        """Their standard deviation (1, 3, H, W); ``None`` where there are not two."""
+        """Standard deviation (1, 3, H, W) of the solutions; ``None`` where there are not two."""
         return self.images.std(0, keepdim=True) if len(self.images) > 1 else None
 
     def __len__(self) -> int:
@@ -161,16 +161,16 @@ class Samples:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Solution:
-    """What a method found; every tensor has the batch first.
+    """Result of a method on a problem; every tensor has the batch first.
 
     Attributes:
         x_hat: estimate (B, 3, H, W) in [0, 1].
-        point: the place in the generator that gives it, or where the method went on in the image,
+        point: place in the generator that gives it, or where the method went on in the image,
             the generator's part of it; ``None`` for methods without a generator.
-        stages: one record per stage, the last one cut short if the run was.
+        stages: records, one per stage, the last one cut short if the run was.
         seconds: wall-clock time.
-        seeds: one per image; empty for methods without anything random.
-        samples: the solutions whose mean is the estimate, where several were asked for; then the
+        seeds: seeds, one per image; empty for methods without anything random.
+        samples: solutions whose mean is the estimate, where several were asked for; then the
             rest tells of the last one.
     """
 
@@ -205,14 +205,14 @@ class State:
     """One step of `iterate`; do not change its tensors.
 
     Attributes:
-        layer: whose input moves; the number of layers for the image itself.
-        stage_number: the stage's place in the method, from 0.
-        step: the step within the stage, from 0.
+        layer: layer whose input moves; the number of layers for the image itself.
+        stage_number: number of the stage in the method, from 0.
+        step: number of the step in the stage, from 0.
         loss: error (B,) of the fitted measurements at ``x``.
-        holdout_loss: the same over the held-out ones; NaN where none were held out.
-        x: the image (B, 3, H, W) that this step looked at, clipped to [0, 1].
-        progress: how much of the work is done, in [0, 1].
-        label: what is going on, in a few words.
+        holdout_loss: error of the held-out ones; NaN where none were held out.
+        x: image (B, 3, H, W) that this step looked at, clipped to [0, 1].
+        progress: share of the work that is done, in [0, 1].
+        label: name of the step under way, in a few words.
     """
 
     layer: int

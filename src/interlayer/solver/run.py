@@ -1,4 +1,4 @@
-"""What has happened so far in a run: one recorder, and one immutable record per stage."""
+"""Recorder of a run: an immutable record of every stage, the one under way included."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from interlayer.solver.search_space import SearchSpace
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What one step sees before it moves.
+    """Image, errors and gradients of one step, before it moves.
 
     Attributes:
-        x: the image (B, 3, H, W) at the current variables, clipped to [0, 1].
+        x: image (B, 3, H, W) at the current variables, clipped to [0, 1].
         loss: error (B,) of the fitted measurements.
         held_out: error (B,) of the held-out ones; NaN where there are none.
-        total: what is minimised, (B,).
-        gradients: the derivatives of ``total``, one for each variable.
+        total: objective (B,), which is minimised.
+        gradients: derivatives of ``total``, one for each variable.
     """
 
     x: Tensor
@@ -36,12 +36,12 @@ class Look:
 
 
 class StageLog:
-    """What one stage under way has found.
+    """Log of the stage under way.
 
     Args:
-        space: the set that it searches, and where it is.
-        adam: how it moves.
-        best: the best so far, perhaps of an earlier stage at the same layer.
+        space: set that it searches, and where it is.
+        adam: optimiser that moves it.
+        best: best so far, perhaps of an earlier stage at the same layer.
     """
 
     def __init__(self, space: SearchSpace, adam: BatchAdam, best: Best) -> None:
@@ -85,8 +85,8 @@ class Recorder:
     """The record of a run, stage by stage.
 
     Args:
-        seeds: one per image.
-        stages: those that will be run; a layer that comes again keeps its best, so that a further
+        seeds: seeds, one per image.
+        stages: stages that will be run; a layer that comes again keeps its best, so that a further
             round can only improve on it.
     """
 

@@ -30,7 +30,7 @@ def sample(
     Args:
         problem: measurements (1, ...) of one image.
         generator: the prior.
-        method: what is run each time.
+        method: method that is run each time.
         count: number of solutions, at least 2.
         settings: seed of the first, from which the others count up, and the fraction of the
             measurements that judge, drawn anew each time.

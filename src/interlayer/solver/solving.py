@@ -40,11 +40,11 @@ def iterate(
     """Run a method on a problem, one `State` per step.
 
     Args:
-        problem: what was measured, by an operator on (B, 3, H, W) images of the generator's size
-            whose ``A`` can be differentiated.
+        problem: measurements by an operator on (B, 3, H, W) images of the generator's size, whose
+            ``A`` can be differentiated.
         generator: the prior.
-        method: e.g. `ilo()`.
-        settings: seed, held-out fraction and where to start.
+        method: method to run, e.g. `ilo()`.
+        settings: seed, held-out fraction and place to start at.
 
     Raises:
         InputError: as `solve`.
@@ -97,15 +97,15 @@ def solve(
     The short form of `iterate`.
 
     Args:
-        physics: any deepinv forward operator on (B, 3, H, W) images of the generator's size whose
+        physics: deepinv forward operator on (B, 3, H, W) images of the generator's size whose
             ``A`` can be differentiated.
         y: measurements (B, ...).
         generator: the prior.
-        method: e.g. `ilo()`.
-        seed: see `Settings`, as for ``holdout`` and ``start``.
+        method: method to run, e.g. `ilo()`.
+        seed: seed of everything random; one for every image, or one per image.
         holdout: fraction of the measurements that judge.
-        fidelity: a measurement error of your own, see `Fidelity`.
-        start: a place to begin at, such as the ``point`` of another solution.
+        fidelity: measurement error of your own, see `Fidelity`.
+        start: place to begin at, such as the ``point`` of another solution.
 
     Raises:
         InputError: if ``y`` holds NaN or infinity or lacks the shape that ``physics`` gives, or the

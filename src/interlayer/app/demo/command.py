@@ -1,4 +1,4 @@
-"""What `interlayer demo` does: serve the page.
+"""The command `interlayer demo`: serve the page.
 
 `interlayer.app.demo.page.build` makes the page and `interlayer.app.demo.server.launch` serves it,
 in a notebook too; both need the extra `demo`.

@@ -1,4 +1,4 @@
-"""What happens when something on the page is pressed."""
+"""Reactions of the page to what is pressed."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Handlers:
 
     Args:
         generator: the prior.
-        name: of it on the command line.
-        max_seconds: after which a recovery is stopped.
+        name: name of the generator on the command line.
+        max_seconds: time in seconds after which a recovery is stopped.
     """
 
     def __init__(self, generator: Generator, name: str, max_seconds: float) -> None:
@@ -43,7 +43,7 @@ class Handlers:
         return _shown(pictures.example(self.generator.resolution), EXAMPLE)
 
     def drawn(self, seed: float) -> Outputs:
-        """The same of what the generator draws."""
+        """Picture, painter and sentence of a picture that the generator draws."""
         number = int(seed or 0)
         try:
             picture = pictures.drawn(self.generator, number)
@@ -52,7 +52,7 @@ class Handlers:
         return _shown(picture, f"Drawn by the generator, number {number}.")
 
     def photo(self, file: str) -> Outputs:
-        """The same of an upload, and what the upload area is to show."""
+        """Picture, painter and sentence of an upload, and the emptied upload area."""
         try:
             return *_shown(*pictures.framed(Path(file), self.generator.resolution)), None
         except InputError as error:

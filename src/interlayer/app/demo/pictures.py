@@ -1,4 +1,4 @@
-"""From a visitor's photo or brush to what is measured."""
+"""Pictures and masks from a visitor's photo or brush."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def painted_mask(strokes: Sequence[Sequence[float]], size: int) -> Tensor:
     """A mask (1, 1, size, size): 0 where a brush has been, 1 elsewhere.
 
     Args:
-        strokes: each ``[width, x0, y0, x1, y1, ...]``, in units of the picture's side.
-        size: of the mask in pixels.
+        strokes: brush strokes ``[width, x0, y0, x1, y1, ...]``, in units of the picture's side.
+        size: size of the mask in pixels.
 
     Raises:
         InputError: if nothing is painted, everything is, or these are no strokes.

@@ -27,12 +27,12 @@ INTERVAL = 0.3  # seconds between updates, at least
 
 @dataclass(frozen=True)
 class Order:
-    """What a visitor asked for.
+    """Order of a visitor: a picture, its damage and the approach to its recovery.
 
     Attributes:
         picture: the truth, 8-bit RGB at the generator's size, so that its PNG file is exact.
-        task: how it is measured, as `make_physics` knows it.
-        approach: how it is recovered.
+        task: task that measures it, as `make_physics` knows it.
+        approach: method and settings of its recovery.
         masks: masks of the task, as `make_physics` takes them.
     """
 
@@ -56,7 +56,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Update:
-    """How a recovery stands: ``x`` (1, 3, H, W) in [0, 1], what is left of it in seconds."""
+    """Progress of a recovery: ``x`` (1, 3, H, W) in [0, 1], and the seconds that are left."""
 
     x: Tensor
     label: str
@@ -67,7 +67,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Ending:
-    """What a recovery has come to: the figures of ``result.json``, and files by their names."""
+    """Outcome of a recovery: the figures of ``result.json``, and files by their names."""
 
     result: dict[str, Any]
     files: dict[str, bytes]
@@ -84,7 +84,7 @@ def fulfil(
     """Measure and recover: updates at most every `INTERVAL` seconds, and at last the ending.
 
     Args:
-        order: what to do.
+        order: order to fulfil.
         generator: the prior.
         name: name of the generator on the command line.
         stopped: function that is asked at every step; once it is true the best so far is the

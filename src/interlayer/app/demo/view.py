@@ -76,7 +76,7 @@ def compared(outcome: Ending, ending: str = "") -> str:
     """The result under what was measured or the truth, with a slider between them.
 
     Args:
-        outcome: of the run.
+        outcome: result of the run.
         ending: why it ended early; empty if it did not.
     """
     title = f"The best so far ({escape(ending)})" if ending else "Recovered"

@@ -137,7 +137,7 @@ def _fill(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _fill_alike(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The same for values (C, H, W) that are known at the same places (H, W)."""
+    """Fill values (C, H, W) that are known at the same places (H, W)."""
     if known.all():
         return values.copy()
     if not known.any():

@@ -39,7 +39,7 @@ class TotalVariation:
     It starts from the last result, and thus converges over the calls of an outer iteration.
 
     Args:
-        steps: of the dual iteration in each call.
+        steps: number of steps of the dual iteration in each call.
 
     Reference: Beck and Teboulle, IEEE Trans. Image Process. 18 (2009); for colours Blomgren and
     Chan, IEEE Trans. Image Process. 7 (1998).

@@ -61,7 +61,7 @@ class SparsePath:
     def along(
         self, lambdas: Iterable[float | Tensor], start: Tensor | None = None
     ) -> Iterator[tuple[float | Tensor, Tensor]]:
-        """Each λ and its estimates (B, C, H, W) in [0, 1].
+        """Yield each λ and its estimates (B, C, H, W) in [0, 1].
 
         Args:
             lambdas: weights above 0, usually descending; a tensor (B, 1, 1, 1) has one per image.
@@ -114,8 +114,8 @@ def tv(
     Args:
         problem: measurements (B, ...) by a linear operator.
         weight: 1 for measurements that may be used, 0 for others; ``None`` uses all.
-        start: see `SparsePath`; must come from measurements that may be used alone.
-        centre: see `SparsePath`.
+        start: images to start from, made from measurements that may be used alone.
+        centre: images whose deviation is regularised, see `SparsePath`.
         steps: number of iterations for each λ, of which there are 12; twice as many for the last
             fit.
 
@@ -187,7 +187,7 @@ def refined(lambdas: Sequence[float], errors: Tensor) -> Tensor:
     """The λ (B,) of least error, between those tried: of a parabola's vertex over their logarithms.
 
     Args:
-        lambdas: at least three, each the same multiple of the one before.
+        lambdas: weights, at least three, each the same multiple of the one before.
         errors: (len(lambdas), B); of the first or last λ if an error is least there.
 
     >>> refined([4.0, 2.0, 1.0], torch.tensor([[1.0, 3.0], [0.0, 2.0], [1.0, 1.0]]))
