@@ -1,4 +1,4 @@
-"""The commands of ``interlayer bench``: flags to specs, rows to tables."""
+"""Commands of ``interlayer bench``: flags to specs, rows to tables."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def resume(
 
 
 def planned(spec: Path | None, flags: Mapping[str, Any]) -> list[Job]:
-    """The jobs of every part of a spec, each once.
+    """Plan the jobs of every part of a spec, each once.
 
     Args:
         spec: file of settings, if there is one.
@@ -157,10 +157,10 @@ def execute(
     """Run jobs and record them as they come; exits with 130 when interrupted.
 
     Args:
-        study: that the jobs are planned in.
-        jobs: to be run.
-        slots: one per worker.
-        batch: how many jobs a worker is given at once, at most.
+        study: store that the jobs are planned in.
+        jobs: jobs to run.
+        slots: places of the workers.
+        batch: greatest number of jobs that a worker is given at once.
         limit: seconds after which no job is started, ``None`` for no such limit.
 
     Raises:
@@ -188,7 +188,7 @@ def execute(
 
 @app.command()
 def status(store: Study = DEFAULT) -> None:
-    """Say what is done, and why what failed did."""
+    """Show what is done, and the reasons for failures."""
     with reading(store) as study:
         rows = with_variants(study.rows())
     table = Table("task", "method", "done", "failed", "pending", "s per job", "PSNR")
@@ -228,7 +228,7 @@ def merge(
     sources: Annotated[list[Path], typer.Argument(help="Studies, such as shards of one.")],
     store: Study = DEFAULT,
 ) -> None:
-    """Bring several studies into one; results that it has stay."""
+    """Merge several studies into one, whose own results stay."""
     for source in sources:
         _require(source)
     with writing(store) as study:
@@ -242,11 +242,11 @@ def merge(
 
 @app.command()
 def compare(
-    before: Annotated[Path, typer.Argument(help="A study.")],
-    after: Annotated[Path, typer.Argument(help="Another, of the same images.")],
+    before: Annotated[Path, typer.Argument(help="Study to compare with.")],
+    after: Annotated[Path, typer.Argument(help="Study of the same images that is judged.")],
     metric: Annotated[str, typer.Option(help="psnr, ssim, mse, lpips or stlpips.")] = "psnr",
     confidence: Annotated[
-        float, typer.Option(min=0.5, max=0.9999, help="Of all intervals together.")
+        float, typer.Option(min=0.5, max=0.9999, help="Confidence of all intervals together.")
     ] = 0.95,
     tolerance: Annotated[float, typer.Option(min=0, help="Worsening that is let pass.")] = 0,
 ) -> None:
@@ -273,10 +273,10 @@ def compare(
 def fid(
     store: Study = DEFAULT,
     reference: Annotated[
-        Path | None, typer.Option(help="A folder of pictures; default: the study's truths.")
+        Path | None, typer.Option(help="Folder of pictures; default: the study's truths.")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Inception's, as torch-fidelity publishes them.")
+        Path | None, typer.Option(help="Inception's weights, as torch-fidelity publishes them.")
     ] = None,
     download: Annotated[
         bool, typer.Option("--download", help="Let torch-fidelity fetch the weights.")
@@ -298,10 +298,12 @@ def fid(
 @app.command()
 def report(
     store: Study = DEFAULT,
-    out: Annotated[Path | None, typer.Option(help="Default: the study's name, .html.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; default: the study's name, .html.")
+    ] = None,
     pictures: Annotated[int, typer.Option(min=0, help="Images shown per task.")] = 3,
     figures: Annotated[
-        Path | None, typer.Option(help="A folder for the curves as SVG, PNG and PDF.")
+        Path | None, typer.Option(help="Folder for the curves as SVG, PNG and PDF.")
     ] = None,
 ) -> None:
     """Write a study as one page that needs nothing else."""

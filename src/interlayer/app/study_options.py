@@ -1,4 +1,4 @@
-"""The flags of ``interlayer bench``."""
+"""Flags of ``interlayer bench``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judging estimates: figures against the truth, studies of many, and what theory promises."""
+"""Figures of estimates against the truth, studies of many recoveries, and bounds of theory."""
 
 from interlayer.evaluation.quality import coverage, lpips, metrics
 

@@ -17,12 +17,12 @@ from interlayer.weights import cache
 
 
 def metrics(x_hat: Tensor, x: Tensor) -> dict[str, float]:
-    """PSNR in dB, SSIM and mean squared error of an estimate in [0, 1], and LPIPS if it is here.
+    """PSNR in dB, SSIM, mean squared error and, where it can be had, LPIPS of one estimate.
 
     See `lpips` for the perceptual figure; nothing is downloaded.
 
     Args:
-        x_hat: estimate (1, C, H, W).
+        x_hat: estimate (1, C, H, W) in [0, 1].
         x: truth, same shape and range.
 
     >>> x = torch.full((1, 3, 16, 16), 0.5)
@@ -57,7 +57,7 @@ def coverage(samples: Tensor, x: Tensor, width: float = 1.0) -> float:
 
 
 def lpips(x_hat: Tensor, x: Tensor) -> dict[str, Tensor]:
-    """Perceptual distance of estimates from the truth, under the name of the one measured.
+    """Perceptual distance of estimates from the truth, by the name of the network that measured it.
 
     ``{"lpips": (B,)}``, by torchmetrics, if torchvision's AlexNet is on this machine; else
     ``{"stlpips": (B,)}`` if the weights ``perceptual`` were pulled; else nothing. Figures of the
@@ -89,10 +89,10 @@ def has_distance(channels: int, size: int) -> bool:
 
 
 def pull_distance(note: cache.Note = cache.to_stderr) -> None:
-    """Pull the weights that `lpips` needs, unless it has some already.
+    """Pull the weights that `lpips` needs, unless there are some already.
 
     Args:
-        note: called with one line about each thing done.
+        note: receives one line about each thing done.
 
     Raises:
         InputError: if they cannot be pulled.
@@ -102,7 +102,7 @@ def pull_distance(note: cache.Note = cache.to_stderr) -> None:
 
 
 def number_or_none(value: Tensor) -> float | None:
-    """Value of a one-entry tensor, or ``None``, which JSON and SQL can hold, for NaN.
+    """Value of a one-entry tensor; ``None``, which JSON and SQL can hold, for NaN.
 
     >>> number_or_none(torch.tensor([0.5])), number_or_none(torch.tensor(torch.nan))
     (0.5, None)

@@ -1,4 +1,4 @@
-"""Whether one set of results is better than another, from paired differences."""
+"""Comparison of two sets of results, by differences that are paired by image."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Cell = tuple[str, str]
 
 @dataclass(frozen=True)
 class Difference:
-    """How much the second of two sets is above the first, on average over shared images.
+    """Mean difference of one task and method, second set minus first, over shared images.
 
     Attributes:
-        task: of the cell.
-        method: of the cell.
-        images: how many are shared.
-        mean: of the differences.
-        low: end of the confidence interval.
-        high: its other end.
+        task: task of the cell.
+        method: method of the cell.
+        images: number of shared images.
+        mean: mean of the differences.
+        low: lower end of the confidence interval.
+        high: upper end.
         verdict: ``better`` or ``worse`` if the interval leaves out 0 by more than a tolerance,
             else ``same``.
     """
@@ -41,7 +41,7 @@ class Difference:
 
 
 def mean_interval(values: Sequence[float], confidence: float) -> tuple[float, float, float]:
-    r"""The mean and its confidence interval, ``m ± t_(n-1) s / √n``; all numbers from one value.
+    r"""Mean and confidence interval ``m ± t_(n-1) s / √n``; one value leaves it unbounded.
 
     >>> [round(end, 3) for end in mean_interval([1.0, 2.0, 3.0], 0.95)]
     [2.0, -0.484, 4.484]
@@ -57,7 +57,7 @@ def mean_interval(values: Sequence[float], confidence: float) -> tuple[float, fl
 
 
 def by_image(rows: Iterable[Row], metric: str) -> dict[Cell, dict[str, float]]:
-    """The mean of a metric over seeds, by task and method, and then by image."""
+    """Mean of a metric over seeds, by task and method, and then by image."""
     found: dict[Cell, dict[str, list[float]]] = {}
     for row in rows:
         if row[metric] is not None:
@@ -91,10 +91,10 @@ def differences(
 
     Args:
         first: rows of `Store.rows`.
-        second: likewise.
+        second: rows of another store.
         metric: psnr, ssim, mse, lpips or stlpips.
-        confidence: of all intervals together, in (0, 1).
-        tolerance: in units of the metric; a worsening that may be smaller is let pass.
+        confidence: confidence of all intervals together, in (0, 1).
+        tolerance: amount, in units of the metric, by which a method may become worse.
 
     Raises:
         InputError: if there is no such metric, or no cell is shared.

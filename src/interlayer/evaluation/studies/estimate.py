@@ -1,4 +1,4 @@
-"""How long a study will take, before it is run."""
+"""Forecast of the time that a study will take."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRIALS = 3
 
 
 def spoken(seconds: float) -> str:
-    """A length of time as a person says it.
+    """Length of time as a person says it.
 
     >>> spoken(42), spoken(5000), spoken(400_000)
     ('42 s', '1.4 h', '4.6 days')
@@ -27,7 +27,7 @@ def spoken(seconds: float) -> str:
 
 
 def seconds_of(jobs: Iterable[Job], setup: Setup, limit: float = 10) -> float:
-    """How long one worker would take for some jobs, from a trial of one job of every cell.
+    """Seconds that one worker would take for some jobs, from a trial of one job of every cell.
 
     A cell is a task and a method; the trial is of its first job, or of one of the next two where
     that fails, as a damaged image does. A trial ends after ``limit`` seconds and is extended by the

@@ -1,4 +1,4 @@
-"""How far the recovered pictures of a study are, as a set, from true ones: FID and KID."""
+"""FID and KID: distances of recovered pictures, as a set, from true ones."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Measure = Callable[..., Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Distance:
-    """Of the recovered pictures of one task and method from the reference.
+    """Distance of the recovered pictures of one task and method from the reference.
 
     Attributes:
-        task: of the cell.
-        method: of the cell.
-        pictures: how many were recovered.
+        task: task of the cell.
+        method: method of the cell.
+        pictures: number of recovered pictures.
         fid: Fréchet distance of two Gaussians over Inception features, 0 for equal sets. Few
             pictures make it too large: compare cells of equal numbers only.
         kid: squared maximum mean discrepancy of the same features; not biased by the number.
-        kid_std: its standard deviation over subsets.
+        kid_std: standard deviation of KID over subsets.
     """
 
     task: str
@@ -61,16 +61,16 @@ def distances(
     .. math:: \text{FID} = |\mu - \mu'|^2 + \operatorname{tr}(C + C' - 2 (C C')^{1/2})
 
     over the Inception-v3 features of both sets (arXiv 1706.08500), and KID after arXiv 1801.01401.
-    What is compared are the pictures that the store keeps, 256 pixels high unless the study said
-    otherwise; the reference is brought to their size.
+    The pictures are those that the store keeps, 256 pixels high unless the study said otherwise;
+    the reference is brought to their size.
 
     Args:
-        store: of the study.
-        reference: a folder of pictures; by default the truths of the cell.
-        weights: of the Inception network, as torch-fidelity publishes them.
-        download: let torch-fidelity fetch them where none are given.
+        store: results of the study.
+        reference: folder of pictures; by default the truths of the cell.
+        weights: file of the Inception network, as torch-fidelity publishes it.
+        download: whether torch-fidelity may fetch the weights where none are given.
         device: ``cpu`` or ``cuda``.
-        note: called with a sentence for each cell that has too few pictures.
+        note: receives a sentence for each cell that has too few pictures.
 
     Raises:
         InputError: if torch-fidelity or the weights are missing, or there are too few pictures.
@@ -110,7 +110,7 @@ def _torch_fidelity() -> Measure:
 def _compared(
     measure: Measure, recovered: list[Path], other: list[Path], settings: Mapping[str, Any]
 ) -> Mapping[str, float]:
-    """What torch-fidelity says of two sets of pictures, at the size of the recovered ones."""
+    """Figures of torch-fidelity for two sets of pictures, at the size of the recovered ones."""
     size = read_image(recovered[0]).shape[-1]
     try:
         return measure(
@@ -163,7 +163,7 @@ def _cells(
 
 
 def _safe_copy(weights: Path | None, download: bool, folder: Path) -> str | None:
-    """Weights, read as data and written anew: torch-fidelity would run code that a file holds."""
+    """Write weights, read as data, anew: torch-fidelity would run code that a file holds."""
     if weights is None:
         if download:
             return None

@@ -1,4 +1,4 @@
-"""The curves of a study as small matplotlib figures, for paper and for the page."""
+"""Curves of a study as small matplotlib figures, for paper and for the page."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ INK, GRID = "#222222", "#dddddd"
 
 @dataclass(frozen=True)
 class Line:
-    """One method's line: points, and where a band around them ends."""
+    """Points of one method, and the ends of a band around them."""
 
     x: Sequence[float]
     y: Sequence[float]
@@ -58,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """A panel: one line per method, or points where they are not to be joined."""
+    """Panel with one line per method, or points where they are not to be joined."""
 
     name: str
     title: str
@@ -73,7 +73,7 @@ class Chart:
 
 
 def family_and_level(task: str) -> tuple[str, float] | None:
-    """A task without its first part's level, and that level; ``None`` if it is no number.
+    """Task without its first part's level, and that level; ``None`` if it is no number.
 
     >>> family_and_level("superres:8+denoise:0.1"), family_and_level("half:left")
     (('superres+denoise:0.1', 8.0), None)
@@ -87,7 +87,7 @@ def family_and_level(task: str) -> tuple[str, float] | None:
 
 
 def level_charts(rows: Iterable[Row]) -> list[Chart]:
-    """Every metric against the level, for every kind of task with several levels.
+    """Charts of every metric against the level, for every kind of task with several levels.
 
     A point is the mean over images (each the mean over its seeds), the band a standard deviation to
     each side: Figure 2 of arXiv 2102.07364. The axis of the squared error is logarithmic, and so
@@ -117,7 +117,7 @@ def level_charts(rows: Iterable[Row]) -> list[Chart]:
 
 
 def _band(values: Sequence[float], logarithmic: bool) -> tuple[float, float, float]:
-    """The mean, and a standard deviation below and above it."""
+    """Mean, and a standard deviation below and above it."""
     mean = fmean(values)
     if not logarithmic:
         return mean, mean - pstdev(values), mean + pstdev(values)
@@ -126,7 +126,7 @@ def _band(values: Sequence[float], logarithmic: bool) -> tuple[float, float, flo
 
 
 def stage_charts(rows: Iterable[Row], stages: Iterable[Row]) -> list[Chart]:
-    """PSNR against the truth after every stage, by steps; no method sees it."""
+    """Charts of the PSNR against the truth, which no method sees, after every stage."""
     job = {row["id"]: row for row in rows if row["status"] == "done"}
     tasks = dict.fromkeys(row["task"] for row in job.values())
     found: dict[str, dict[str, dict[int, list[tuple[int, float]]]]] = {task: {} for task in tasks}
@@ -154,7 +154,7 @@ def stage_charts(rows: Iterable[Row], stages: Iterable[Row]) -> list[Chart]:
 
 
 def cost_chart(rows: Iterable[Row]) -> Chart:
-    """Mean PSNR against mean seconds, one point per task and method."""
+    """Chart of mean PSNR against mean seconds, one point per task and method."""
     found: dict[str, dict[str, list[Row]]] = {}
     for row in rows:
         if row["status"] == "done" and row["seconds"]:
@@ -171,7 +171,7 @@ def cost_chart(rows: Iterable[Row]) -> Chart:
 
 
 def calibration_charts(rows: Iterable[Row]) -> list[Chart]:
-    """True error against the standard deviation of samples, if there are any.
+    """Chart of the true error against the standard deviation of samples, if there are any.
 
     One point per task and method. On the diagonal samples spread as far as their mean errs; above
     it they promise too much.
@@ -194,7 +194,7 @@ def calibration_charts(rows: Iterable[Row]) -> list[Chart]:
 
 
 def draw(chart: Chart, methods: Sequence[str]) -> Figure:
-    """The panel as a figure of its own; see `plot`."""
+    """Draw the panel as a figure of its own; see `plot`."""
     with matplotlib.rc_context({"font.size": 10}):
         figure = Figure(figsize=(3.9, 3.0), layout="constrained")
         plot(chart, figure.add_subplot(), methods)

@@ -1,4 +1,4 @@
-"""What the methods of a study made of its first images, to be looked at."""
+"""Pictures of a study side by side: its first images, and what every method made of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from interlayer.evaluation.studies.store import Row, Store
 
 @dataclass(frozen=True)
 class Picture:
-    """A recovered image beside its truth, as data URIs."""
+    """Image that a method recovered, as a data URI."""
 
     method: str
     psnr: float
@@ -20,7 +20,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Strip:
-    """One image of a grid."""
+    """One image: the truth, its measurements and the recovered pictures, as data URIs."""
 
     image: str
     truth: str

@@ -1,4 +1,4 @@
-"""One recovery of a study: what is to be done, which content it depends on, and what came of it."""
+"""One recovery of a study: its settings, the content that it depends on, and its outcome."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ class Job:
     """One image, measured and recovered.
 
     Attributes:
-        image: what tables call it.
-        source: a file, ``generated:SEED`` or ``sample:NAME``.
-        image_sha256: of the file's bytes, or of what stands for them.
-        task: how it is measured, as for `make_physics`.
-        task_sha256: of the files that the task names; empty where it names none.
-        method: a name that `reconstruct` knows.
-        method_sha256: of its settings.
+        image: name of the image in tables.
+        source: file, ``generated:SEED`` or ``sample:NAME``.
+        image_sha256: SHA-256 of the file's bytes, or of what stands for them.
+        task: kind of measurement, as for `make_physics`.
+        task_sha256: SHA-256 of the files that the task names; empty where it names none.
+        method: name that `reconstruct` knows.
+        method_sha256: SHA-256 of the method's settings.
         quality: ``draft``, ``normal`` or ``best``.
         holdout: fraction of the measurements that judge.
-        seed: of the operator, the noise and the method.
-        generator: a name or a file, as for `load`, or ``toy``.
-        generator_sha256: of the published or given file.
-        label: the class to draw, for class-conditional weights.
-        precision: of large activations, ``float32`` or ``bfloat16``.
-        version: of this package.
+        seed: seed of the operator, the noise and the method.
+        generator: name or file, as for `load`, or ``toy``.
+        generator_sha256: SHA-256 of the published or given file.
+        label: class to draw, for class-conditional weights.
+        precision: type of large activations, ``float32`` or ``bfloat16``.
+        version: version of this package.
         pictures: height of the small pictures that are kept, 0 for none.
-        samples: how many solutions to find, of a method that has several.
+        samples: number of solutions to find, for a method that has several.
         steps: number of optimisation steps in all, instead of the quality's.
     """
 
@@ -83,12 +83,12 @@ class Job:
 
     @property
     def problem(self) -> tuple[object, ...]:
-        """What jobs must share to be run as one batch: all that matters but the image."""
+        """Values that jobs must share to be run as one batch: all that matters but the image."""
         return tuple(getattr(self, name) for name in PROBLEM)
 
     @property
     def id(self) -> str:
-        """SHA-256 of all that the figures depend on; where files lie and names are not in it."""
+        """SHA-256 of all that the figures depend on, which names and places of files are not."""
         content = {name: getattr(self, name) for name in ("image_sha256", *PROBLEM)}
         return digest(json.dumps(content, sort_keys=True).encode())
 
@@ -108,18 +108,18 @@ class StageFigures:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job.
+    """Outcome of a job.
 
     Attributes:
-        job: which.
+        job: job that was run.
         error: one sentence if it failed, and then there is nothing else.
         figures: psnr, ssim, mse and, where it can be measured, lpips or stlpips; oracle_psnr, the
-            PSNR of the iterate nearest to the truth, which no method sees; of several samples
+            PSNR of the iterate nearest to the truth, which no method sees; for several samples
             coverage and std instead, see `coverage`.
-        seconds: of wall-clock time; a batch's are shared equally.
-        stages: one per stage.
-        pictures: truth, measured and recovered as PNG files.
-        environment: what it ran on.
+        seconds: wall-clock time; a batch's is shared equally.
+        stages: figures of each stage.
+        pictures: PNG files of the truth, the measurements and the estimate.
+        environment: versions and machine that it ran on.
     """
 
     job: Job
@@ -132,7 +132,7 @@ class Outcome:
 
 
 def batches(jobs: Iterable[Job], size: int) -> Iterator[tuple[Job, ...]]:
-    """Groups of at most ``size`` jobs that differ in their image only, in the order they fill.
+    """Group jobs that differ in their image only, at most ``size`` together, as groups fill.
 
     A job of several samples is a group of its own.
 
@@ -154,7 +154,7 @@ def batches(jobs: Iterable[Job], size: int) -> Iterator[tuple[Job, ...]]:
 def open_generator(
     name: str, label: int | None, precision: str, device: str = "cpu", note: Note = to_stderr
 ) -> Generator:
-    """The generator of a job, or for ``toy`` the small one of the tests; raises as `load`."""
+    """Open the generator of a job, for ``toy`` the small one of the tests; raises as `load`."""
     if name == TOY:
         return ToyGenerator().to(device)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32

@@ -1,4 +1,4 @@
-"""The means of a study as one Markdown table."""
+"""Means of a study as one Markdown table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JUDGED = "auto"  # the method whose choice of an iterate is compared with an ora
 
 
 def means_table(rows: Iterable[Row]) -> str:
-    """Mean PSNR in dB and, in brackets, mean perceptual distance of every task and method.
+    """Table of mean PSNR in dB and, in brackets, perceptual distance by task and method.
 
     The best of a line is bold, among the methods that have all of its images; a mean over fewer
     says over how many. The last column is what an oracle that knows the truth would have gained by

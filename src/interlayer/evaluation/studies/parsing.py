@@ -1,4 +1,4 @@
-"""What is given on the command line as text."""
+"""Values that are given on the command line as text."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """The place, from 0, and the number of the shards of ``2/4``.
+    """Place, from 0, and number of the shards of ``2/4``.
 
     Raises:
         InputError: if it is none.
@@ -58,7 +58,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def split_list(texts: list[str]) -> list[str]:
-    """The parts between commas; one before a number is part of a level.
+    """Split texts at commas, but for one before a number, which is part of a level.
 
     >>> split_list(["motion:60,30,inpaint:0.1", "jpeg:9"])
     ['motion:60,30', 'inpaint:0.1', 'jpeg:9']

@@ -20,11 +20,11 @@ class RaySlot:
     """A worker that Ray places where its cores and GPU share are free.
 
     Args:
-        ray: the module.
-        setup: of the worker; its threads are the cores that it takes.
-        gpus: how much of a GPU it takes, e.g. 0.25.
-        send_images: read image files here and send them with the jobs.
-        kind: the class of the worker.
+        ray: module Ray.
+        setup: settings of the worker; its threads are the cores that it takes.
+        gpus: share of a GPU that it takes, e.g. 0.25.
+        send_images: whether image files are read here and sent with the jobs.
+        kind: class of the worker.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RaySlot:
 
 
 def _content(source: str) -> bytes | None:
-    """The bytes of an image file; where they cannot be had, the worker says why."""
+    """Bytes of an image file; where they cannot be had, the worker says why."""
     with suppress(OSError):
         return Path(source).read_bytes()
 
@@ -69,7 +69,7 @@ def _reach(address: str) -> None:
 
 
 def _own_cluster() -> str:
-    """Where Ray takes this machine's cluster to be, which may be gone; empty if it does not say."""
+    """Address at which Ray expects this machine's cluster, which may be gone; else empty."""
     with suppress(ImportError):  # there is no public function
         from ray._private.services import (  # pyright: ignore[reportMissingImports]
             canonicalize_bootstrap_address,
@@ -92,10 +92,10 @@ def ray_slots(
     Args:
         address: ``local`` starts a cluster on this machine and ends it again; ``auto`` is the one
             that this machine belongs to; anything else is an address as `ray.init` takes it.
-        workers: by default as many as fit.
+        workers: number of workers, by default as many as fit.
         device: ``cpu`` or ``cuda``.
-        gpus: how much of a GPU each takes.
-        send_images: send image files to the workers instead of having them read there.
+        gpus: share of a GPU that each takes.
+        send_images: whether image files are sent to the workers instead of being read there.
 
     Raises:
         InputError: if Ray is not installed, there is no cluster at the address, or its machines

@@ -45,7 +45,7 @@ class Entry:
     """One number of a table.
 
     Attributes:
-        text: mean and spread.
+        text: mean and spread as text.
         best: whether no other method's mean is better.
         level: whether it cannot be told from the best: the confidence interval of the paired
             difference holds 0.
@@ -58,7 +58,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """The methods on one task."""
+    """Figures of the methods on one task."""
 
     task: str
     images: int
@@ -70,9 +70,9 @@ def write_report(store: Store, path: Path, pictures: int = 3) -> None:
     """Write the page of a study.
 
     Args:
-        store: of the study.
-        path: of the page.
-        pictures: how many images are shown per task, from the first one on, not chosen.
+        store: results of the study.
+        path: file of the page.
+        pictures: number of images shown per task, from the first one on, not chosen.
 
     Raises:
         InputError: if nothing has been recovered yet, or the page cannot be written.
@@ -191,7 +191,7 @@ def _formatted(value: float, metric: str) -> str:
 
 
 def calibration(done: Iterable[Row]) -> list[tuple[str, ...]]:
-    """Task, method, coverage, mean spread and true error of what was sampled."""
+    """Task, method, coverage, mean spread and true error of every cell that was sampled."""
     found: dict[tuple[str, str], list[Row]] = {}
     for row in done:
         if row["coverage"] is not None:
@@ -208,7 +208,7 @@ def calibration(done: Iterable[Row]) -> list[tuple[str, ...]]:
 
 
 def failures(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The failed jobs by what was wrong."""
+    """Failed jobs by their error."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         if row["status"] == "failed":

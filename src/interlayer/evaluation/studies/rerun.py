@@ -16,7 +16,7 @@ RERUN = ("generator", "label", "quality", "holdout", "precision", "pictures", "s
 
 
 def commands(rows: Iterable[Row], store: str) -> list[str]:
-    """Commands that run the study again: one for the tasks that are alike in all else."""
+    """Commands that run the study again, one for the tasks that are alike in all else."""
     found: dict[tuple[tuple[object, ...], str], list[dict[str, None]]] = {}
     for row in rows:
         key = tuple(row[name] for name in (*RERUN, "version")), row["task"]
@@ -42,7 +42,7 @@ def _command(
 
 
 def joined(names: Sequence[str]) -> list[str]:
-    """Names in one list, unless there is one that a list would not keep whole.
+    """Join names to one list, unless there is one that a list would not keep whole.
 
     >>> joined(["jpeg:9", "inpaint:0.1"]), joined(["./mine.py:make", "jpeg:9"])
     (['jpeg:9,inpaint:0.1'], ['./mine.py:make', 'jpeg:9'])
@@ -52,7 +52,7 @@ def joined(names: Sequence[str]) -> list[str]:
 
 
 def shortened(sources: Sequence[str]) -> list[str]:
-    """Images as one would give them: generated ones in one entry, many files as their folders.
+    """Images as a person would give them: generated in one entry, many files as folders.
 
     >>> shortened(["generated:0", "sample:astronaut", "generated:1", "/a/x.png"])
     ['generated:0,1', 'sample:astronaut', '/a/x.png']

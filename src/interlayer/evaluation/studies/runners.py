@@ -1,4 +1,4 @@
-"""Hands batches of jobs to workers, each in a process of its own, here or on a cluster."""
+"""Batches of jobs in the hands of workers, each a process of its own, here or on a cluster."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def stream(
     hold up nothing.
 
     Args:
-        slots: one per worker; all are stopped at the end, however it comes.
+        slots: places of the workers; all are stopped at the end, however it comes.
         batches: groups of jobs, as `jobs.batches` gives them.
-        stop: asked before every batch; once it is true, only what is under way is finished.
+        stop: question asked before every batch; once it is true, no other is started.
 
     Raises:
         InputError: if workers die three times in a row while they start.
@@ -83,7 +83,7 @@ class _Shift:
 
     Args:
         waiting: batches that no worker has had.
-        stop: as for `stream`.
+        stop: question as for `stream`.
     """
 
     def __init__(self, waiting: Iterator[Batch], stop: Callable[[], bool]) -> None:
@@ -143,7 +143,7 @@ class _Shift:
 
 
 def crew(cores: Sequence[int], workers: int | None = None) -> tuple[int, int]:
-    """How many workers, and threads of each, use all cores of some nodes and none twice.
+    """Number of workers, and of threads of each, that use all cores of nodes and none twice.
 
     >>> crew([16]), crew([2]), crew([16], workers=3), crew([8, 8, 2], workers=2)
     ((4, 4), (1, 2), (3, 5), (2, 2))
@@ -156,7 +156,7 @@ def crew(cores: Sequence[int], workers: int | None = None) -> tuple[int, int]:
 
 
 def processes() -> BaseContext:
-    """How worker processes are made.
+    """Context in which worker processes are made.
 
     On Linux from a server that has imported what they need, so that each starts at once and shares
     the server's memory of it; elsewhere forking is not safe, and each imports it anew.
@@ -176,8 +176,8 @@ class LocalSlot:
     A pool of one process, because a pool of many breaks as a whole when one of them dies.
 
     Args:
-        setup: of the worker.
-        kind: its class.
+        setup: settings of the worker.
+        kind: class of the worker.
     """
 
     def __init__(self, setup: Setup, kind: type[Worker] = Worker) -> None:

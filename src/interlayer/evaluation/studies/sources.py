@@ -1,4 +1,4 @@
-"""The images of a study: where each is, what it is called, and which content it has."""
+"""Images of a study: their sources, names and contents."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUFFIXES = {
 
 
 def find_images(text: str) -> list[str]:
-    """The single images that one entry of ``images`` stands for.
+    """Find the single images that one entry of ``images`` stands for.
 
     Raises:
         InputError: if there is none.
@@ -49,7 +49,7 @@ def find_images(text: str) -> list[str]:
 
 
 def _of_disk(path: Path) -> list[Path]:
-    """A file, the pictures in a folder, or all that a glob stands for."""
+    """A file, the pictures in a folder, or all files of a glob."""
     path = path.expanduser()
     if path.is_dir():
         return [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
@@ -82,7 +82,7 @@ def _of_deepinv(text: str) -> list[Path]:
 
 
 def image_digest(source: str, prior: str) -> str:
-    """SHA-256 of an image; a generated one is named by its seed and the prior it is drawn from."""
+    """SHA-256 of an image; of its seed and its prior where it is generated."""
     if source.startswith(GENERATED):
         return digest(f"{source} {prior}".encode())
     if source.startswith(SAMPLE):

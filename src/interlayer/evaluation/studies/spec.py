@@ -1,4 +1,4 @@
-"""What a study is made of: checked settings, and the jobs that follow from them."""
+"""Checked settings of a study, and the jobs that follow from them."""
 
 from __future__ import annotations
 
@@ -65,19 +65,20 @@ class Spec(BaseModel):
         images: files, folders, globs, ``deepinv:NAME:FOLDER`` (pictures of a data set of deepinv),
             ``generated:0-99`` (drawn from the generator, with seeds that no method has) or
             ``sample:astronaut``.
-        tasks: as for `make_physics`; in YAML also by name, ``{inpaint: [0.01, 0.1]}``.
-        methods: as for `reconstruct`.
-        seeds: of operator, noise and method; in YAML also ``0-3``.
-        generator: a name or a file, as for `load`; ``toy`` is the small one of the tests.
-        label: the class to draw, for class-conditional weights.
+        tasks: kinds of measurement, as for `make_physics`; in YAML also by name,
+            ``{inpaint: [0.01, 0.1]}``.
+        methods: names that `reconstruct` knows.
+        seeds: seeds of operator, noise and method; in YAML also ``0-3``.
+        generator: name or file, as for `load`; ``toy`` is the small one of the tests.
+        label: class to draw, for class-conditional weights.
         quality: ``draft``, ``normal`` or ``best``.
         holdout: fraction of the measurements that judge, in [0, 0.9].
-        precision: of large activations. It is fixed, not chosen by a trial, so that every machine
-            computes the same.
+        precision: type of large activations. It is fixed, not chosen by a trial, so that every
+            machine computes the same.
         pictures: height in pixels of the small pictures that are kept, 0 for none.
-        samples: how many solutions to find, of methods with a generator; with 2 or more their
+        samples: number of solutions to find, for methods with a generator; with 2 or more their
             spread is compared with the error.
-        steps: number of steps in all of methods with a generator, instead of the quality's.
+        steps: number of steps in all, for methods with a generator, instead of the quality's.
 
     >>> checked({"images": "generated:0-7", "tasks": {"inpaint": [0.01, 0.1]}, "methods": "ilo"})
     Spec(images=('generated:0-7',), tasks=('inpaint:0.01', 'inpaint:0.1'), methods=('ilo',), ...)
@@ -118,7 +119,7 @@ def _require(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
 
 
 def checked(values: Mapping[str, Any]) -> Spec:
-    """A `Spec` of plain values.
+    """Check plain values, and return them as a `Spec`.
 
     Raises:
         InputError: if a setting is missing, unknown or out of range.
@@ -143,7 +144,7 @@ def checked(values: Mapping[str, Any]) -> Spec:
 
 
 def read_spec(path: Path) -> dict[str, Any]:
-    """The settings in a YAML file, for `checked`.
+    """Read the settings in a YAML file, for `parts` and `checked`.
 
     Raises:
         InputError: if there is no such file or it is no YAML mapping.
@@ -165,7 +166,7 @@ def read_spec(path: Path) -> dict[str, Any]:
 
 
 def parts(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Settings of every part of a study: those of the file, and its own in their place.
+    """Settings of each part of a study: the file's, with the part's own in their place.
 
     Raises:
         InputError: if ``parts`` is no list of settings.
@@ -181,7 +182,7 @@ def parts(values: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def plan(spec: Spec, note: Callable[[str], None]) -> list[Job]:
-    """The jobs of a study, image by image, so that one cut short has whole comparisons.
+    """Plan the jobs of a study image by image, so that one cut short has whole comparisons.
 
     An image file that cannot be read becomes a job that will fail, in a sentence of its own. Of two
     files with the same bytes only the first is used.

@@ -1,4 +1,4 @@
-"""A study in one SQLite file: its jobs, what came of them, and small pictures beside it."""
+"""A study in one SQLite file: its jobs, their outcomes, and small pictures beside it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ SCHEMA = f"""
 
 
 class Store:
-    """The file of a study and the folder ``NAME.pictures`` beside it; see `reading`, `writing`.
+    """File of a study and the folder ``NAME.pictures`` beside it; see `reading`, `writing`.
 
     A picture's name is the SHA-256 of its content. Pictures are renamed into place first; then a
     result and its stages are written in one transaction. Whatever dies in between, the file holds
@@ -84,7 +84,7 @@ class Store:
         return [Job(**dict(row)) for row in rows]
 
     def pending(self, jobs: Iterable[Job], *, retry: bool = False) -> list[Job]:
-        """Those of some jobs that have no result; with ``retry``, also those that failed."""
+        """Return those jobs that have no result; with ``retry``, also those that failed."""
         query = "SELECT job FROM results" + " WHERE error IS NULL" * retry
         finished = {row["job"] for row in self._db.execute(query)}
         return [job for job in jobs if job.id not in finished]
@@ -125,7 +125,7 @@ class Store:
         return names
 
     def picture(self, name: str) -> Path:
-        """Where a picture lies."""
+        """Path of a picture."""
         if not re.fullmatch("[0-9a-f]{64}", name):
             raise InputError(f"{self.path} is damaged: it names a picture {name!r}")
         return self.folder / name[:2] / f"{name}.png"
@@ -148,7 +148,7 @@ class Store:
         return map(dict, self._db.execute("SELECT * FROM stages ORDER BY job, number"))
 
     def environments(self) -> dict[str, dict[str, str]]:
-        """What results were computed on, by the ids that the rows name."""
+        """Machines and versions that results were computed on, by the ids that the rows name."""
         return {
             row["id"]: json.loads(row["content"])
             for row in self._db.execute("SELECT * FROM environments")
@@ -177,10 +177,10 @@ class Store:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Store]:
-    """The store of a study that exists, to look at, also while another process writes.
+    """Open the store of a study to read it, even while another process writes.
 
     Raises:
-        InputError: if there is none, it is none, or another version has written it.
+        InputError: if there is no such file, it is no study, or another version has written it.
     """
     if not path.is_file():
         raise InputError(f"there is no study at {path}; `interlayer bench run` makes one")
@@ -190,7 +190,7 @@ def reading(path: Path) -> Iterator[Store]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Store]:
-    """The store of a study, made if it is not there, for this process alone.
+    """Open the store of a study, made if it is not there, for this process alone.
 
     Raises:
         InputError: as `reading`, if another process writes, or the file cannot be written.
@@ -223,7 +223,7 @@ def _opened(path: Path, *, new: bool) -> Iterator[sqlite3.Connection]:
 
 
 def _check(database: sqlite3.Connection, path: Path, new: bool) -> None:
-    """Make the tables of a new file; refuse one that is another program's or too new."""
+    """Make the tables of a new file; refuse one of another program or version."""
     application, found = (
         database.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("application_id", "user_version")
@@ -273,7 +273,7 @@ COUNTS = ("steps", "samples")
 
 
 def with_variants(rows: Iterable[Row]) -> list[Row]:
-    """The rows, their method's name followed by those settings in which the study is mixed.
+    """Rows whose method's name is followed by those settings in which the study is mixed.
 
     >>> row = dict.fromkeys(SETTINGS) | {"method": "ilo"}
     >>> rows = [row | {"quality": quality} for quality in ("draft", "best")]

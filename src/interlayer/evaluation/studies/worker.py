@@ -1,4 +1,4 @@
-"""Runs jobs: one per process, holding the generator."""
+"""Workers that run jobs: one per process, holding the generator."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ TRUTHS = 1 << 31
 
 @dataclass(frozen=True)
 class Setup:
-    """How a worker computes.
+    """Threads and device of a worker.
 
     Attributes:
-        threads: of its process.
+        threads: number of threads of its process.
         device: ``cpu`` or ``cuda``.
     """
 
@@ -68,7 +68,7 @@ class Setup:
 
 
 class Worker:
-    """Runs batches of jobs, keeping the generator from one to the next.
+    """A worker that runs batches of jobs and keeps the generator from one to the next.
 
     >>> from interlayer.evaluation.studies.spec import checked, plan
     >>> spec = checked(
@@ -92,16 +92,16 @@ class Worker:
         }
 
     def ready(self) -> int:
-        """The number of the process."""
+        """Number of the process."""
         return os.getpid()
 
     def run(
         self, jobs: Sequence[Job], contents: Mapping[str, bytes] | None = None
     ) -> list[Outcome]:
-        """Outcomes of jobs that share a problem, in any order; what fails is an outcome too.
+        """Run jobs that share a problem; outcomes are in any order, and a failure is one too.
 
         Args:
-            jobs: of one `Job.problem`.
+            jobs: jobs of one `Job.problem`.
             contents: bytes of image files by their source, where the worker does not see the files.
         """
         outcomes: list[Outcome] = []
@@ -149,7 +149,7 @@ class Worker:
         return [self._outcome(job, row, x, y, solution, oracle) for row, job in enumerate(jobs)]
 
     def trial(self, job: Job) -> Iterator[State]:
-        """The steps of one job, to see how long they take; raises what `run` would record."""
+        """Yield the steps of one job, to be timed; raises what `run` would record."""
         return self._states(job, self._truth(job, None))[1]
 
     def _states(self, job: Job, x: Tensor) -> tuple[Tensor, Iterator[State]]:
@@ -233,7 +233,7 @@ def _stage(record: StageRecord, row: int, truth: Tensor, batch: int) -> StageFig
 
 
 def _calibration(solution: Solution, x: Tensor) -> dict[str, float]:
-    """What the spread of several samples foretells of the error; nothing where there is one."""
+    """Figures of the spread of several samples; nothing where there is one."""
     if solution.samples is None:
         return {}
     samples = solution.samples.cpu()
@@ -247,7 +247,7 @@ def _png(x: Tensor, size: int) -> bytes:
 
 
 def _sentence(error: Exception) -> str:
-    """What went wrong, on one line."""
+    """Error on one line."""
     if isinstance(error, InputError):
         return str(error)
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]
@@ -281,6 +281,6 @@ def start_here(kind: type[Worker], setup: Setup) -> int:
 
 
 def run_here(jobs: Sequence[Job]) -> list[Outcome]:
-    """`Worker.run` in the process that `start_here` was called in."""
+    """Run jobs in the process that `start_here` was called in; see `Worker.run`."""
     assert _worker is not None
     return _worker.run(jobs)

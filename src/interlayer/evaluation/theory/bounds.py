@@ -188,11 +188,11 @@ def recovery_error(
 
     Args:
         best: the least distance of x to S, attained at x̄.
-        delta: of S-REC(S, γ, δ), as is ``gamma``.
-        gamma: above.
+        delta: ``δ`` of S-REC(S, γ, δ).
+        gamma: ``γ`` of S-REC(S, γ, δ).
         gain: ``c``, at least ``||A (x - x̄)|| / ||x - x̄||``.
         noise: l2 norm of ``y - A x``.
-        slack: by how much the measurement error of x̂ exceeds the least one in S.
+        slack: excess of the measurement error of x̂ over the least one in S.
 
     >>> recovery_error(best=1.0, delta=0.1)
     5.2
@@ -246,11 +246,11 @@ def best_radius(
     """The l1 radius among ``radii``, hence the K, that minimises `error_bound` at m measurements.
 
     Args:
-        searched: its ``r2`` is replaced.
+        searched: the set, whose ``r2`` is replaced.
         m: number of measurements.
         best: the least distance of the image to S as a function of ``r2``, non-increasing.
         radii: candidates, at least one.
-        gamma: of S-REC.
+        gamma: ``γ`` of S-REC.
         eta: probability of failure.
 
     >>> code = ExtendedRange(k=10, r1=5.0, L1=1.0, p=4096, r2=0.0, L2=1.0)

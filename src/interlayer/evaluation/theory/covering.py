@@ -1,4 +1,4 @@
-"""How many small balls cover a set: the l1 ball by Maurey's method, the l2 ball, finite sets."""
+"""Numbers of small balls that cover the l1 ball (Maurey's method), the l2 ball, finite sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where practice stands: gains of operators, Lipschitz constants and dimensions of generators."""
+"""Estimates from practice: gains of operators, Lipschitz constants, dimensions of generators."""
 
 from __future__ import annotations
 
@@ -128,9 +128,9 @@ def spectral_product(module: nn.Module, x: Tensor, iterations: int = 100) -> flo
     are by power iteration, hence up to its convergence.
 
     Args:
-        module: a layer of `Sequential`, an ``nn.Sequential``, or a single module.
-        x: an input (B, ...) of it, for the shapes.
-        iterations: of each power iteration.
+        module: layer of `Sequential`, ``nn.Sequential``, or a single module.
+        x: input (B, ...) of it, for the shapes.
+        iterations: number of steps of each power iteration.
 
     Raises:
         InputError: if the module is no chain, or holds one with no known bound.
