@@ -53,6 +53,16 @@ def test_every_spec_is_one_that_bench_run_takes(file: Path, monkeypatch) -> None
     assert ("photos/" in text) == ("project: put them into photos/" in text)
 
 
+def test_the_specs_that_the_documentation_shows_are_specs(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "scaling.md").read_text("utf-8")
+    shown = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(shown) == 2
+    for number, content in enumerate(shown):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(content)
+        assert all(checked(part) for part in parts(read_spec(file)))
+
+
 def test_the_pages_of_benchmarks_name_every_spec_and_script() -> None:
     table = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
     files = {file.name for file in (ROOT / "benchmarks").glob("*.*")} - {"README.md"}

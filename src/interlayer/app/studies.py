@@ -188,7 +188,7 @@ def execute(
 
 @app.command()
 def status(store: Study = DEFAULT) -> None:
-    """Show what is done, and the reasons of failures."""
+    """Show what is done, and the reasons for failures."""
     with reading(store) as study:
         rows = with_variants(study.rows())
     table = Table("task", "method", "done", "failed", "pending", "s per job", "PSNR")
@@ -276,8 +276,7 @@ def fid(
         Path | None, typer.Option(help="Folder of pictures; default: the study's truths.")
     ] = None,
     weights: Annotated[
-        Path | None,
-        typer.Option(help="File of Inception's weights, as torch-fidelity publishes it."),
+        Path | None, typer.Option(help="Inception's weights, as torch-fidelity publishes them.")
     ] = None,
     download: Annotated[
         bool, typer.Option("--download", help="Let torch-fidelity fetch the weights.")

@@ -53,7 +53,7 @@ from interlayer.solver.records import Settings, Solution, StageRecord, State
 
 @dataclass(frozen=True)
 class Setup:
-    """Means of a worker.
+    """Threads and device of a worker.
 
     Attributes:
         threads: number of threads of its process.
