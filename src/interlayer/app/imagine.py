@@ -1,4 +1,4 @@
-"""What `interlayer imagine` does: draw a class that a classifier knows."""
+"""The command `interlayer imagine`: draw a class that a classifier knows."""
 
 from __future__ import annotations
 

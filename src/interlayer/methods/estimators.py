@@ -22,13 +22,13 @@ STEPS_PER_LAMBDA = 9  # of a generator, which take the time of one λ
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What an estimator may look at.
+    """Everything that an estimator may look at.
 
     Attributes:
         problem: the measurements and what is known of them.
-        split: which of them are fitted and which judge.
-        drawn: the generator's estimates (B, 3, H, W) from the fitted ones, the deepest layer's
-            last.
+        split: the measurements that are fitted and those that judge.
+        drawn: the generator's estimates (B, 3, H, W) from the fitted measurements, the deepest
+            layer's last.
     """
 
     problem: Problem
@@ -47,8 +47,8 @@ class Candidate:
 
     Attributes:
         x: images (B, 3, H, W).
-        level: what it was made with, such as a weight λ, one per image (B, 1, 1, 1).
-        done: how much of the estimator's work is done with it, in (0, 1].
+        level: parameter that it was made with, such as a weight λ, one per image (B, 1, 1, 1).
+        done: fraction of the estimator's work that is done with it, in (0, 1].
     """
 
     x: Tensor
@@ -66,8 +66,8 @@ class Estimator(ABC):
     """A way to an image from measurements: first from the fitted ones, in the end from all.
 
     Attributes:
-        name: what progress calls it.
-        work: number of steps of a generator that take the time of `from_fitted`.
+        name: name shown with the progress.
+        work: time of `from_fitted`, in steps of a generator.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Estimator(ABC):
 
 @dataclass(frozen=True)
 class Direct(Estimator):
-    """An estimator with nothing to choose: a subclass says how, in `estimate`.
+    """An estimator with nothing to choose; a subclass defines `estimate`.
 
     >>> @dataclass(frozen=True)
     ... class Grey(Direct):
@@ -111,10 +111,10 @@ class Direct(Estimator):
 
 @dataclass(frozen=True)
 class Drawn(Estimator):
-    """The generator's own estimate after one of its stages, which is what it is.
+    """The generator's own estimate after one of its stages, taken as it is.
 
     Attributes:
-        place: its place in ``evidence.drawn``.
+        place: place in ``evidence.drawn``.
     """
 
     name: str = "generator"
@@ -179,7 +179,7 @@ class Denoiser(Direct):
 
 @dataclass(frozen=True)
 class Sparse(Estimator):
-    """Least squares with the sparsity prior that it is named for, "tv" or "wavelet".
+    """Least squares with the sparsity prior that it is named after, "tv" or "wavelet".
 
     The weight λ runs along a path; beside BM3D, to which it adds nothing, it is left out.
     """
@@ -221,4 +221,4 @@ ESTIMATORS: tuple[Estimator, ...] = (
     Sparse("tv"),
     Sparse("wavelet"),
 )
-"""What `auto` weighs beside the estimates of its own stages."""
+"""Estimators that `auto` weighs beside the estimates of its own stages."""

@@ -1,4 +1,4 @@
-"""How noisy a picture is, from the picture alone."""
+"""Estimation of a picture's noise level from the picture alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stage minimises, assembled from the weights of its `Losses`."""
+"""The objective of a stage, assembled from the weights of its `Losses`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Objective:
 
     Attributes:
         problem: the measurements.
-        split: which of them are fitted and which judge.
+        split: the measurements that are fitted and those that judge.
         fidelity: the measurement error: the problem's own, else the method's, else the noise's.
         perceptual: the perceptual term, ``None`` where no stage asks for it.
     """

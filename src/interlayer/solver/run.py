@@ -1,4 +1,4 @@
-"""What has happened so far in a run: one recorder, and one immutable record per stage."""
+"""Recording of a run: one recorder, and one immutable record per stage."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from interlayer.solver.search_space import SearchSpace
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What one step sees before it moves.
+    """Evaluation of the current variables, before a step moves them.
 
     Attributes:
         x: the image (B, 3, H, W) at the current variables, clipped to [0, 1].
         loss: error (B,) of the fitted measurements.
-        held_out: error (B,) of the held-out ones; NaN where there are none.
-        total: what is minimised, (B,).
+        held_out: error (B,) of the held-out measurements; NaN where there are none.
+        total: objective (B,) that is minimised.
         gradients: the derivatives of ``total``, one for each variable.
     """
 
@@ -36,11 +36,11 @@ class Look:
 
 
 class StageLog:
-    """What one stage under way has found.
+    """Log of a stage under way, with the best that it has found.
 
     Args:
-        space: the set that it searches, and where it is.
-        adam: how it moves.
+        space: the set that it searches, with its current point.
+        adam: optimiser that moves the variables.
         best: the best so far, perhaps of an earlier stage at the same layer.
     """
 
@@ -73,7 +73,7 @@ class StageLog:
         )
 
     def point(self) -> GeneratorPoint:
-        """The best place found."""
+        """The best point found."""
         space, best, h, rgb = self.space, self.best, None, None
         if space.u is not None:
             h = best["centre"] + space.std * best["u"]
@@ -85,8 +85,8 @@ class Recorder:
     """The record of a run, stage by stage.
 
     Args:
-        seeds: one per image.
-        stages: those that will be run; a layer that comes again keeps its best, so that a further
+        seeds: one seed per image.
+        stages: stages that will be run; a layer that comes again keeps its best, so that a further
             round can only improve on it.
     """
 
@@ -117,7 +117,7 @@ class Recorder:
         return_freed_memory()
 
     def note_image(self, layer: int, x: Tensor, loss: Tensor, held_out: Tensor) -> None:
-        """Take a step of the image stage, which numbers as the layer after the last."""
+        """Take a step of the image stage, which counts as the layer after the last."""
         now, before = time.perf_counter() - self.started, self.image
         start = sum(record.seconds for record in self.closed)
         losses = torch.stack([loss, held_out])[None]

@@ -24,13 +24,13 @@ def sample(
     """Run a method ``count`` times, each from a random latent code of its own seed.
 
     The estimate is the mean of the solutions: nearer to the truth in squared error than they are on
-    average, ``|mean - x|² = mean_i |x_i - x|² - mean_i |x_i - mean|²``. What they differ in,
-    ``solution.samples.std``, is what the data leave open, at least.
+    average, ``|mean - x|² = mean_i |x_i - x|² - mean_i |x_i - mean|²``. Their spread,
+    ``solution.samples.std``, shows what the data leave open, at least.
 
     Args:
         problem: measurements (1, ...) of one image.
         generator: the prior.
-        method: what is run each time.
+        method: method that is run each time.
         count: number of solutions, at least 2.
         settings: seed of the first, from which the others count up, and the fraction of the
             measurements that judge, drawn anew each time.

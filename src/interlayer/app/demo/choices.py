@@ -1,4 +1,4 @@
-"""What a visitor can choose, in plain words with the technical term beside them."""
+"""Choices of a visitor, in plain words with the technical term beside them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Damage:
     """One way in which a picture is lost.
 
     Attributes:
-        words: what happens, and the technical term.
+        words: description of the damage, with the technical term.
         task: the task of a level at an image size, as `make_physics` knows it.
-        level: what the slider says; empty where there is nothing to choose.
+        level: label of the slider; empty where there is nothing to choose.
         low: the least level.
-        high: the greatest one.
-        default: the one to begin with.
-        step: between two levels.
+        high: the greatest level.
+        default: the level to begin with.
+        step: step between two levels.
     """
 
     words: str

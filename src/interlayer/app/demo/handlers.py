@@ -1,4 +1,4 @@
-"""What happens when something on the page is pressed."""
+"""Handlers of what a visitor does on the page."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ logger = logging.getLogger(__name__)
 
 
 class Handlers:
-    """The page's reactions; what belongs to one visitor is in the arguments, but for who stops.
+    """The page's reactions; a visitor's state is in the arguments, except for running recoveries.
 
     Args:
         generator: the prior.
-        name: of it on the command line.
-        max_seconds: after which a recovery is stopped.
+        name: name of the generator on the command line.
+        max_seconds: time in seconds after which a recovery is stopped.
     """
 
     def __init__(self, generator: Generator, name: str, max_seconds: float) -> None:
@@ -43,12 +43,12 @@ class Handlers:
         return _shown(pictures.example(self.generator.resolution), EXAMPLE)
 
     def drawn(self, seed: float) -> Outputs:
-        """The same of what the generator draws."""
+        """Picture, painter and sentence of a picture that the generator draws."""
         picture = pictures.drawn(self.generator, int(seed or 0))
         return _shown(picture, f"Drawn by the generator, number {int(seed or 0)}.")
 
     def photo(self, file: str) -> Outputs:
-        """The same of an upload, and what the upload area is to show."""
+        """Picture, painter and sentence of an upload, and what the upload area is to show."""
         try:
             return *_shown(*pictures.framed(Path(file), self.generator.resolution)), None
         except InputError as error:
@@ -109,7 +109,7 @@ class Handlers:
             self.running.pop(session, None)
 
     def _ending(self, ending: Ending, stopped: bool) -> str:
-        """Why a run ended before its time."""
+        """The reason why a run ended before its time; empty if it did not."""
         if not ending.result["interrupted"]:
             return ""
         return "you stopped it" if stopped else f"its {self.max_seconds:g} s were over"

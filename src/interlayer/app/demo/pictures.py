@@ -1,4 +1,4 @@
-"""From a visitor's photo or brush to what is measured."""
+"""Pictures and masks from a visitor's photo or brush."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def framed(file: Path, size: int) -> tuple[Image.Image, str]:
     """The face of a photo as generators know faces, or its middle, and one sentence about it.
 
     Raises:
-        InputError: if the file is no picture that `read_image` takes; the path is not in the
-            sentence.
+        InputError: if the file is no picture that `read_image` takes; the sentence does not tell
+            the path.
     """
     try:
         photo = read_image(file)
@@ -52,11 +52,12 @@ def painted_mask(strokes: Sequence[Sequence[float]], size: int) -> Tensor:
     """A mask (1, 1, size, size): 0 where a brush has been, 1 elsewhere.
 
     Args:
-        strokes: each ``[width, x0, y0, x1, y1, ...]``, in units of the picture's side.
-        size: of the mask in pixels.
+        strokes: brush strokes, each ``[width, x0, y0, x1, y1, ...]``, in units of the picture's
+            side.
+        size: side of the mask in pixels.
 
     Raises:
-        InputError: if nothing is painted, everything is, or these are no strokes.
+        InputError: if nothing is painted, everything is, or these are not strokes.
 
     >>> painted_mask([[0.5, 0.0, 0.25, 1.0, 0.25]], 4)[0, 0]
     tensor([[0., 0., 0., 0.],

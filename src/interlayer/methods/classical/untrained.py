@@ -31,9 +31,9 @@ def dip(
 
     Args:
         problem: measurements (B, ...) by a linear operator with a gradient.
-        weight: 1 for measurements that may be used, 0 for others; ``None`` uses all.
-        steps: at most; the network is run and differentiated in each.
-        seed: of the network, the same for every image.
+        weight: mask, 1 for measurements that may be used, 0 for others; ``None`` uses all.
+        steps: largest number of steps; the network is run and differentiated in each.
+        seed: seed of the network, the same for every image.
 
     Returns:
         Images (B, C, H, W) in [0, 1].
