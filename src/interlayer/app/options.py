@@ -11,24 +11,26 @@ from interlayer.problem.fidelity import LOSSES
 from interlayer.solver.by_name import QUALITIES, method_names
 
 TASK_HELP = (
-    "How the photo is measured, such as superres:8+denoise:0.1; `interlayer tasks` lists the "
+    "Task that measures the photo, such as superres:8+denoise:0.1; `interlayer tasks` lists the "
     "parts. FILE.py:FUNCTION is an operator of your own: it runs that file."
 )
 MEASURED_HELP = (
-    "Take the photos as what the task measures: noisy, small, grey or scratched ones. The noise of "
+    "Take the photos as measurements of the task: noisy, small, grey or scratched. The noise of "
     "a denoise without a level is estimated."
 )
 
 Generators = Annotated[str, Option(help="Named weights or a weights file.")]
 Label = Annotated[int | None, Option(min=0, help="Class to draw, for class-conditional weights.")]
-Photos = Annotated[list[str] | None, Argument(help="Files, or sample:astronaut.")]
+Photos = Annotated[list[str] | None, Argument(help="Photo files, or sample:astronaut.")]
 TaskName = Annotated[str, Option("--task", help=TASK_HELP)]
 MethodName = Annotated[str, Option("--method", help=f"One of: {', '.join(method_names())}.")]
-Quality = Annotated[str, Option(help=f"Time it may take: {', '.join(QUALITIES)}.")]
+Quality = Annotated[str, Option(help=f"Time to spend: {', '.join(QUALITIES)}.")]
 Steps = Annotated[int | None, Option(min=1, help="Number of steps in all, instead of --quality.")]
 Out = Annotated[Path, Option(help="Folder for the results.")]
 Seed = Annotated[int, Option(min=0, help="Seed of everything random.")]
-Holdout = Annotated[float, Option(min=0, max=0.9, help="Fraction of measurements that judge.")]
+Holdout = Annotated[
+    float, Option(min=0, max=0.9, help="Fraction of the measurements held out to judge.")
+]
 Loss = Annotated[
     str, Option(help=f"Measurement error: {', '.join(LOSSES)}; auto goes by the noise.")
 ]
@@ -42,11 +44,9 @@ SampleCount = Annotated[
 ]
 Measured = Annotated[bool, Option(help=MEASURED_HELP)]
 KeepKnown = Annotated[bool, Option(help="Put noiselessly measured pixels back as they were.")]
-Align = Annotated[bool, Option(help="Cut out and turn the face as the generator knows faces.")]
+Align = Annotated[bool, Option(help="Crop and turn the face as the generator knows faces.")]
 Face = Annotated[int, Option(min=0, help="Number of the face to align; 0 is the largest.")]
-PasteBack = Annotated[
-    bool, Option(help="Lay the recovered face into the photo it was cut from, too.")
-]
+PasteBack = Annotated[bool, Option(help="Also paste the recovered face back into its photo.")]
 Sequence = Annotated[Path | None, Option(help="A video or a folder of frames, instead of photos.")]
 FrameSteps = Annotated[
     int, Option(min=1, help="Number of steps for every frame of a sequence but the first.")

@@ -1,4 +1,4 @@
-"""The command `interlayer recover`, once its flags are read: each photo, or a sequence."""
+"""The command `interlayer recover`: its work on each photo, once its flags are read."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ SAMPLE = "sample:"
 
 @dataclass(frozen=True)
 class Recovery:
-    """Treatment of photos, or of stored measurements.
+    """Settings of the recovery of photos, or of stored measurements.
 
     Attributes:
-        task: task that measures a photo, or did.
+        task: task that measures a photo, or has measured it.
         approach: method and settings of its recovery.
         measured: whether the photos are what the task measures.
         keep_known: whether measured pixels are put back.
-        face: number of the face that is cut out and turned, 0 for the largest; ``None`` takes the
-            middle of the photo.
+        face: number of the face to cut out and turn, 0 being the largest; ``None`` takes the
+            middle.
         paste_back: whether the recovered face is laid into the photo.
         as_json: whether the figures are printed.
     """
@@ -57,7 +57,7 @@ def refuse_misfits(recovery: Recovery, of_sequence: bool) -> None:
     """Refuse flags that do not go together.
 
     Raises:
-        InputError: in one sentence.
+        InputError: one sentence that says which.
     """
     aligns, approach = recovery.face is not None, recovery.approach
     if recovery.paste_back and not aligns:
@@ -77,9 +77,9 @@ def recover_one(
     """Measure, recover and write one photo.
 
     Args:
-        name: file of the photo, ``sample:NAME``, or name of the measurements.
+        name: file of the photo, ``sample:NAME``, or a name for the measurements.
         folder: place for its results.
-        recovery: treatment of the photo.
+        recovery: settings of the recovery.
         model: the prior.
         stored: measurements to recover from instead.
     """

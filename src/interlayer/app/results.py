@@ -41,7 +41,7 @@ class Frames:
 
 
 def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str, Any]:
-    """The figures of ``result.json`` for one image; without the truth its figures are null."""
+    """The figures of ``result.json`` for one image; null where the truth they need is missing."""
     stages = [
         {
             "layer": record.layer,
@@ -86,10 +86,10 @@ def write_results(
     """Write the pictures, the animation, the measurements and ``result.json`` of one recovery.
 
     Args:
-        folder: place for them; it is made.
+        folder: folder for the files, which is created.
         problem: measurements of a task.
-        solution: result of the method.
-        x: truth (1, 3, H, W), if there is one.
+        solution: solution of the problem.
+        x: the truth (1, 3, H, W), if there is one.
         result: figures, see `report`.
         frames: pictures of the run.
     """

@@ -26,9 +26,9 @@ class Evidence:
 
     Attributes:
         problem: the measurements and what is known of them.
-        split: parts of them that are fitted and that judge.
-        drawn: the generator's estimates (B, 3, H, W) from the fitted ones, the deepest layer's
-            last.
+        split: the measurements that are fitted and those that judge.
+        drawn: the generator's estimates (B, 3, H, W) from the fitted measurements, the deepest
+            layer's last.
     """
 
     problem: Problem
@@ -47,8 +47,8 @@ class Candidate:
 
     Attributes:
         x: images (B, 3, H, W).
-        level: setting that it was made with, such as a weight λ, one per image (B, 1, 1, 1).
-        done: share of the estimator's work that is done with it, in (0, 1].
+        level: parameter that it was made with, such as a weight λ, one per image (B, 1, 1, 1).
+        done: fraction of the estimator's work that is done with it, in (0, 1].
     """
 
     x: Tensor
@@ -66,8 +66,8 @@ class Estimator(ABC):
     """A way to an image from measurements: first from the fitted ones, in the end from all.
 
     Attributes:
-        name: its name, for the progress.
-        work: number of steps of a generator that take the time of `from_fitted`.
+        name: name shown with the progress.
+        work: time of `from_fitted`, in steps of a generator.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Estimator(ABC):
 
 @dataclass(frozen=True)
 class Direct(Estimator):
-    """An estimator with nothing to choose: a subclass says how, in `estimate`.
+    """An estimator with nothing to choose; a subclass defines `estimate`.
 
     >>> @dataclass(frozen=True)
     ... class Grey(Direct):
@@ -116,10 +116,10 @@ class Direct(Estimator):
 
 @dataclass(frozen=True)
 class Drawn(Estimator):
-    """The generator's own estimate after one of its stages, which is what it is.
+    """The generator's own estimate after one of its stages, taken as it is.
 
     Attributes:
-        place: its place in ``evidence.drawn``.
+        place: place in ``evidence.drawn``.
     """
 
     name: str = "generator"
@@ -186,7 +186,7 @@ class Denoiser(Direct):
 
 @dataclass(frozen=True)
 class Sparse(Estimator):
-    """Least squares with the sparsity prior that it is named for, "tv" or "wavelet".
+    """Least squares with the sparsity prior that it is named after, "tv" or "wavelet".
 
     The weight λ runs along a path; beside BM3D, to which it adds nothing, it is left out.
     """
@@ -232,4 +232,4 @@ ESTIMATORS: tuple[Estimator, ...] = (
     Sparse("tv"),
     Sparse("wavelet"),
 )
-"""Estimators that `auto` weighs beside its own stages."""
+"""Estimators that `auto` weighs beside the estimates of its own stages."""

@@ -62,10 +62,10 @@ def ilo(
     Every layer has the same share of the steps, each but the first within an l1 ball of ``radius``
     around what the stage before reached. A short first stage is better than a long one: a latent
     code that has been fitted further has left the prior further behind. The geodesic cross loss,
-    which the paper has not, keeps the style inputs together: it gained 0.1 to 0.25 dB wherever it
-    was tried, and what fills a missing region looks like a face. Every further round goes back
-    first: the latent code that comes nearest to the last layer's input replaces the search
-    from the measurements, as in the paper's Algorithm 1.
+    which the paper lacks, keeps the style inputs together: it gained 0.1 to 0.25 dB wherever it was
+    tried, and what fills a missing region looks like a face. Every further round goes back first:
+    the latent code that comes nearest to the last layer's input replaces the search from the
+    measurements, as in the paper's Algorithm 1.
     """
     first, *later = layers
     if rounds < 1 or (rounds > 1 and first != 0):
@@ -79,12 +79,12 @@ def ilo(
 
 
 def auto(steps: int = AUTO_STEPS, estimators: tuple[Estimator, ...] = ESTIMATORS) -> Method:
-    """A method that the measurements steer: how deep it goes, how far, and by which estimates.
+    """The default method: the measurements decide where to begin, how deep and how far to go.
 
     It begins as `robust` does: one code for all style inputs, which stays in the generator's range,
     then one for each with smaller steps, in three tenths of all steps. Then `ilo` over layers 2 to
     7, each of which goes as far as held-out measurements say it helps, and the image stage, where
-    the image is the last layer and ``estimators`` join the generator's. The default method.
+    the image is the last layer and ``estimators`` join the generator's.
     """
     first, *later = ilo(layers=(0, 2, 3, 4, 5, 6, 7)).stages
     latent = max(2, 3 * steps // 10)
@@ -96,7 +96,7 @@ def auto(steps: int = AUTO_STEPS, estimators: tuple[Estimator, ...] = ESTIMATORS
 
 
 def sparse_gen(steps: int = DEFAULT_STEPS) -> Method:
-    """A latent code and a sparse deviation of its image, in wavelets.
+    """A latent code and a sparse deviation from its image, in wavelets.
 
     Dhar, Grover, Ermon, Modeling Sparse Deviations for Compressed Sensing, arXiv 1807.01442; one
     after the other, the weight of the deviation being chosen from held-out measurements.
@@ -119,7 +119,7 @@ def robust(steps: int = DEFAULT_STEPS, perceptual: float = 1.0, fidelity: float 
     Poirier-Ginter and Lalonde, Robust Unsupervised StyleGAN Image Restoration, CVPR 2023, with its
     loss (perceptual at several scales + 0.1 l1, noise imitated). Adam takes the place of its
     normalised gradient, and the input of a middle layer that of its third phase, a code for each
-    filter, which a generator is not asked to have. `DEFAULT_STEPS` are fewer than its 450.
+    filter, which generators need not have. `DEFAULT_STEPS` are fewer than its 450.
     """
     losses = Losses(fidelity=fidelity, perceptual=perceptual)
     stages = (
@@ -148,10 +148,10 @@ def sgilo(
 def ilo_mse_lpips(steps: int = DEFAULT_STEPS) -> Method:
     """`ilo` with a perceptual loss and a stronger prior, for large missing regions.
 
-    What fills a hole is judged by no measurement, so that the fit of what surrounds it must not
-    cost plausibility: more than half of the steps are for one code that all style inputs share,
-    with squared error and perceptual distance weighed as in the paper's figure 1, and the prior is
-    ten times that of `ilo`.
+    No measurement judges what fills a hole, so the fit of its surroundings must not cost
+    plausibility: more than half of the steps are for one code that all style inputs share, with
+    squared error and perceptual distance weighed as in the paper's figure 1, and the prior is ten
+    times that of `ilo`.
     """
     first = Stage(Latent("tied"), 6, 0.05, Losses(perceptual=0.3, latent=3e-3))
     together = Losses(geocross=0.1)

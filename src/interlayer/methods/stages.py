@@ -11,12 +11,12 @@ from interlayer.problem.fidelity import Fidelity
 
 @dataclass(frozen=True)
 class Latent:
-    """The latent code as what a stage moves.
+    """The latent code as the variable of a stage.
 
     Attributes:
-        codes: "free" gives every style input, where there are some, a code of its own (the space
-            W+); "tied" one for all (the space W); "sphere" keeps each on the sphere of radius
-            ``sqrt(d)``.
+        codes: kind of codes: "free" gives every style input, where there are some, a code of its
+            own (the space W+); "tied" one for all (the space W); "sphere" keeps each on the sphere
+            of radius ``sqrt(d)``.
 
     Raises:
         ValueError: if ``codes`` is none of these.
@@ -31,13 +31,13 @@ class Latent:
 
 @dataclass(frozen=True)
 class Layer:
-    """The input of a later layer as what a stage moves.
+    """The input of a later layer as the variable of a stage.
 
     Attributes:
         index: the layer, at least 1.
-        radius: size of the l1 ball around what the layer before reached, per entry and in units of
-            the layer's standard deviation: ``||(h - c) / std||_1 <= radius * number of entries``.
-            ``None`` leaves the input free.
+        radius: size of the l1 ball around the point that the layer before reached, per entry and in
+            units of the layer's standard deviation:
+            ``||(h - c) / std||_1 <= radius * number of entries``. ``None`` leaves the input free.
 
     Raises:
         ValueError: if a value is out of range.
@@ -55,19 +55,19 @@ class Layer:
 
 @dataclass(frozen=True)
 class Losses:
-    """The measurements as what a stage moves towards: weights of its terms, each at least 0.
+    """The measurements as the goal of a stage: weights of its terms, each at least 0.
 
     Attributes:
         fidelity: weight of the measurement error.
-        perceptual: weight of the distance that a network sees between the measured picture and the
-            same measurement of the estimate; for measurements that are RGB pictures.
+        perceptual: weight of the perceptual distance between the measured picture and the same
+            measurement of the estimate; for measurements that are RGB pictures.
         geocross: weight of the geodesic cross loss of PULSE.
         latent: weight of ``mean z² / 2``, the Gaussian prior of the whitened latent code.
         layer: weight of ``mean u² / 2``, a Gaussian prior of the whitened deviation at a later
             layer.
 
     Raises:
-        ValueError: if a weight is negative or none of the data's is above 0.
+        ValueError: if a weight is negative or fidelity and perceptual are both 0.
     """
 
     fidelity: float = 1.0
@@ -84,7 +84,7 @@ class Losses:
 
 @dataclass(frozen=True)
 class Reached:
-    """The layer input that the stage before reached, as what a stage moves the latent code towards.
+    """The layer input that the stage before reached, as the goal for the latent code.
 
     ``argmin_z ||(G_1..p(z) - h) / std||²``: the step back of Algorithm 1.
     """
@@ -95,13 +95,14 @@ class Stage:
     """One optimisation: what moves, by how many steps, towards what.
 
     Attributes:
-        moves: `Latent` or `Layer`.
+        moves: variable of the stage, `Latent` or `Layer`.
         steps: number of gradient steps, at least 1.
         lr: step size of Adam, in units of the prior's standard deviation (of the latent code, or of
             the layer's input).
-        towards: `Losses` of the measurements, or the layer input `Reached` before.
-        temperature: heat of Langevin noise: every step adds ``sqrt(2 lr temperature)`` times a
-            standard Gaussian to what moves.
+        towards: goal of the stage, `Losses` of the measurements or the layer input `Reached`
+            before.
+        temperature: temperature of Langevin noise: every step adds ``sqrt(2 lr temperature)`` times
+            a standard Gaussian to what moves.
 
     Raises:
         ValueError: if a value is out of range.
@@ -141,15 +142,16 @@ class Method:
 
     Attributes:
         name: name on the command line.
-        stages: stages in the order they run; layers must not decrease but where a stage goes back.
+        stages: stages in the order in which they run; layers must not decrease except where a stage
+            goes back.
         random_start: whether it sets out from a random latent code of the seed instead of the
             generator's mean.
-        estimators: estimators that join the generator's estimates in the image stage, see
-            `interlayer.solver.image_stage`; none of them leaves a sparse deviation from the
-            generator's image, and ``None`` leaves out the image stage.
-        fidelity: measurement error of its own; ``None`` takes the one that suits the noise.
+        estimators: estimators that join the generator's own in the image stage, see
+            `interlayer.solver.image_stage`; an empty tuple leaves a sparse deviation from the
+            generator's image, and ``None`` omits the image stage.
+        fidelity: its own measurement error; ``None`` takes the one that suits the noise.
         multiscale: whether pictures are compared by `MultiScaleLoss` instead of `PerceptualLoss`.
-        pictures_only: whether measurements that are no pictures are refused where a stage has a
+        pictures_only: whether measurements that are not pictures are refused where a stage has a
             perceptual loss; otherwise they are compared by the fidelity alone.
 
     Raises:
@@ -188,7 +190,7 @@ class Method:
         return f"{self!r} {getattr(self.fidelity, '__name__', self.fidelity)}"
 
     def without_perceptual(self) -> Method:
-        """This method with the fidelity alone."""
+        """The method with the fidelity alone."""
         stages = [
             replace(stage, towards=replace(stage.towards, perceptual=0.0))
             if isinstance(stage.towards, Losses)
@@ -198,12 +200,12 @@ class Method:
         return replace(self, stages=tuple(stages))
 
     def within(self, num_layers: int) -> Method:
-        """This method without stages that a generator of ``num_layers`` lacks, steps kept."""
+        """The method without stages that a generator of ``num_layers`` lacks, steps kept."""
         stages = tuple(stage for stage in self.stages if stage.layer < num_layers)
         return replace(self, stages=stages).scaled(self.steps)
 
     def scaled(self, steps: int) -> Method:
-        """This method with ``steps`` steps in all, shared in the same proportion.
+        """The method with ``steps`` steps in all, shared in the same proportion.
 
         Every stage has at least one.
         """

@@ -13,7 +13,7 @@ def gaussian_kernel(sigma: float, largest: int) -> Tensor:
 
     Args:
         sigma: standard deviation in pixels.
-        largest: bound of k; an odd k at most as large is used.
+        largest: upper bound of k, which is odd.
 
     >>> gaussian_kernel(1.0, largest=64).shape
     torch.Size([1, 1, 9, 9])
@@ -25,7 +25,7 @@ def gaussian_kernel(sigma: float, largest: int) -> Tensor:
 
 
 def motion_kernel(length: float, angle: float) -> Tensor:
-    """A straight line (1, 1, k, k) of sum 1 through the middle: what steady motion smears.
+    """A straight line (1, 1, k, k) of sum 1 through the middle, the blur of steady motion.
 
     Args:
         length: length of the line in pixels, at least 1.

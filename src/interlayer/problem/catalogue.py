@@ -1,4 +1,4 @@
-"""The names of tasks: the operator, noise or sensor that each stands for, made from its level."""
+"""The catalogue of tasks: the operator, noise or sensor of each name, made from its level."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ IMAGE_RMS = 0.5  # of the images that quantisers of random measurements are made
 
 @dataclass(frozen=True)
 class Part:
-    """One ``name:level`` of a task, and what it works on.
+    """One ``name:level`` of a task, and the images that it works on.
 
     Attributes:
         name: text before the first colon.
         level: text after it.
-        size: (C, H, W) of the images that it, or the operator before it, takes.
+        size: shape (C, H, W) of the images that it, or the operator before it, takes.
         seed: seed of everything random in it.
         masks: masks (1, 1, H, W) to use instead of reading the files that they are keyed by.
     """
@@ -73,7 +73,7 @@ class Part:
         return self.size[-1]
 
     def wrong(self, what: str) -> InputError:
-        """The error of a level that does not suit, with the one form that it should have."""
+        """The error for a level that does not suit, with the form that it should have."""
         form = next(form for form in TASKS if form.partition(":")[0] == self.name)
         text = f"{self.name}:{self.level}" if self.level else self.name
         return InputError(f"{text!r} does not work: {what} ({form} means: {TASKS[form]})")
@@ -83,7 +83,7 @@ class Part:
         return self.parse(self.level, above, below, up_to)
 
     def parse(self, text: str, above: float, below: float | None, up_to: float | None) -> float:
-        """Some text of the level as a number in a range; for whole numbers see `whole`."""
+        """Part of the level as a number in a range; for whole numbers see `whole`."""
         try:
             value = float(text)
         except ValueError:
@@ -224,7 +224,7 @@ NOISES: dict[str, Callable[[Part, Physics], NoiseModel]] = {
 
 
 def quantiser(part: Part, measured_by: Physics) -> UniformQuantiser:
-    """Cells over [0, 1] for pictures, else those best for random measurements of usual images."""
+    """The quantiser of [0, 1] for pictures, else that for random measurements of usual images."""
     bits = part.whole(1, 8)
     if is_random_projection(measured_by):
         return UniformQuantiser.for_gaussian(bits, std=IMAGE_RMS * measured_by.row_norm)

@@ -17,10 +17,10 @@ class PartialCirculant(MatrixFree):
     FFTs of length n/2 (n even). All random parts come from ``seed`` and are buffers (`state_dict`).
 
     Args:
-        img_size: (C, H, W) of the image; n is its number of entries.
+        img_size: shape (C, H, W) of the image; n is its number of entries.
         m: number of measurements, 1 to n.
         seed: seed of signs, filter and rows.
-        device: device that the operator lives on.
+        device: device of the operator.
         **kwargs: arguments of `deepinv.physics.LinearPhysics`, e.g. ``noise_model``.
 
     Raises:
@@ -77,9 +77,9 @@ class PartialCirculant(MatrixFree):
         return signed.reshape(-1, *self.size)
 
     def _convolve(self, x: Tensor, transpose: bool) -> Tensor:
-        """``g * x``, or with the filter mirrored in time, of real rows (B, n).
+        """Convolve real rows (B, n) with the filter, ``g * x``, or with it mirrored in time.
 
-        Even and odd samples are the real and imaginary part of one complex signal half as long:
+        Even and odd samples are the real and imaginary parts of one complex signal half as long:
         with Z its spectrum and Z'_k = conj(Z_-k), the result has the spectrum α Z + β Z'.
         """
         if self.n % 2:
@@ -98,7 +98,7 @@ class PartialCirculant(MatrixFree):
         return torch.view_as_real(torch.fft.ifft(packed)).reshape(len(x), -1)
 
     def _filter_spectra(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """α and β (see `_convolve`) in the precision and on the device of ``like``, kept."""
+        """The spectra α and β of `_convolve` in the precision and on the device of ``like``."""
         kept = self._spectra
         dtype = torch.complex128 if like.dtype == torch.float64 else torch.complex64
         if kept is None or kept[0].dtype != dtype or kept[0].device != like.device:
@@ -112,7 +112,7 @@ class PartialCirculant(MatrixFree):
 
 
 def _spectra(g: Tensor) -> tuple[Tensor, Tensor]:
-    """Factors of packed spectra that filter; the plain spectrum and nothing for odd n."""
+    """The spectra α and β of `_convolve` for a filter; its plain spectrum and nothing for odd n."""
     if len(g) % 2:
         return torch.fft.rfft(g), g.new_empty(0)
     # With E, O the spectra of the even and odd samples of a signal and W the delay by one of
@@ -124,5 +124,5 @@ def _spectra(g: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _mirror(spectrum: Tensor) -> Tensor:
-    """Entry -k (modulo the length) at k."""
+    """The spectrum with entry -k (modulo the length) at k."""
     return torch.cat([spectrum[:, :1], spectrum[:, 1:].flip(-1)], dim=1)

@@ -1,4 +1,4 @@
-"""Facts about measurements: the questions that `Problem` answers, asked of an operator."""
+"""Kinds of measurements: the questions that `Problem` answers, asked of an operator."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from interlayer.problem.resampling import BicubicDownsampling, BlockAverage
 
 @dataclass(frozen=True)
 class Noise:
-    """Noise level of measurements, and where it is known from.
+    """Noise level of measurements and where it is known from.
 
     Attributes:
-        source: "none" where they are exact, "known" where the operator says how noisy they are,
-            "estimated" where a picture shows it, "unknown" otherwise.
+        source: origin of the level: "none" where measurements are exact, "known" where the operator
+            gives it, "estimated" where a picture shows it, "unknown" otherwise.
         sigma: standard deviation in units of the measurements, ``None`` where it is unknown.
     """
 
@@ -90,7 +90,7 @@ def known_pixels(physics: Physics) -> Tensor | None:
 
 
 def picture_size(physics: Physics, size: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The size (C, H, W) of the picture that an operator measures; ``None`` if it is none."""
+    """The size (C, H, W) of the measurements where they are a picture, else ``None``."""
     if is_random_projection(physics) or isinstance(physics, Magnitudes):
         return None
     with torch.no_grad():
@@ -100,7 +100,7 @@ def picture_size(physics: Physics, size: tuple[int, ...]) -> tuple[int, ...] | N
 
 @torch.no_grad()
 def leaves_colours_open(physics: LinearPhysics, y: Tensor) -> bool:
-    """Whether no measurement tells some colours apart, as those of flat pictures show.
+    """Whether the measurements fail to tell some colours apart, judged by flat pictures.
 
     >>> from interlayer.problem.tasks import make_physics
     >>> grey, small = (make_physics(task, (3, 8, 8)) for task in ("colorize", "superres:2"))

@@ -23,7 +23,7 @@ class Fidelity(Protocol):
     """A measurement error of your own; entries of weight 0 must not count."""
 
     def __call__(self, predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor, /) -> Tensor:
-        """The error (B,) of an image x (B, C, H, W) that would measure ``predicted``."""
+        """The errors (B,) of images x (B, C, H, W) with noiseless measurements ``predicted``."""
         ...
 
 
@@ -31,7 +31,7 @@ DARK_PHOTONS = 0.1
 
 
 def weighted_mean(losses: Tensor, weight: Tensor) -> Tensor:
-    """``Σ w ℓ / Σ w`` over the entries of each image, (B, ...) to (B,); NaN without any weight.
+    """Weighted mean ``Σ w ℓ / Σ w`` of each image, (B, ...) to (B,); NaN without any weight.
 
     >>> weighted_mean(torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[1.0, 1.0, 0.0]]))
     tensor([1.5000])
@@ -48,10 +48,10 @@ def measurement_loss(
     NaN for an image whose weights are all zero.
 
     Args:
-        predicted: ``A(x)`` (B, ...), real or complex.
+        predicted: noiseless measurements ``A(x)`` (B, ...), real or complex.
         y: measurements, same shape.
         weight: weights (B, ...) at least 0, broadcastable to ``y``; 0 leaves an entry out.
-        x: the image, which does not matter here.
+        x: the image, ignored here.
 
     >>> measurement_loss(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]), torch.ones(1, 1))
     tensor([12.5000])
@@ -61,7 +61,7 @@ def measurement_loss(
 
 
 def l1_loss(predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor | None = None) -> Tensor:
-    """Weighted mean absolute error ``|A(x) - y|``: for measurements of which a few are wrong.
+    """Weighted mean absolute error ``|A(x) - y|``, for measurements a few of which are wrong.
 
     >>> l1_loss(torch.zeros(1, 2), torch.tensor([[3.0, -4.0]]), torch.ones(1, 1))
     tensor([3.5000])
@@ -77,16 +77,17 @@ def huber_loss(
     *,
     delta: float = 0.1,
 ) -> Tensor:
-    r"""Squared error that goes on linearly from ``delta``, so that outliers pull no harder.
+    r"""Squared error that grows linearly beyond ``delta``, so that outliers pull no harder.
 
-    ``ℓ = r²`` for ``r = |A(x) - y| <= δ``, else ``δ (2 r - δ)``: the squared error as δ grows.
+    ``ℓ = r²`` for ``r = |A(x) - y| <= δ``, else ``δ (2 r - δ)``; it tends to the squared error as δ
+    grows.
 
     Args:
-        predicted: ``A(x)`` (B, ...), real or complex.
+        predicted: noiseless measurements ``A(x)`` (B, ...), real or complex.
         y: measurements, same shape.
         weight: weights, broadcastable to ``y``.
-        x: the image, which does not matter here.
-        delta: threshold above 0, in units of ``y``.
+        x: the image, ignored here.
+        delta: threshold δ above 0, in units of ``y``.
 
     Reference: Huber, Robust Estimation of a Location Parameter, 1964.
 
@@ -110,15 +111,15 @@ def poisson_loss(
 
     ``ℓ = a - y + y log(y / a)`` with ``a = A(x)``: γ times the negative log-likelihood less its
     minimum, so 0 at ``a = y``, never negative, and near a fit ``(a - y)² / 2y``. Rates below a
-    tenth of a photon, ``ε = γ / 10``, stand for ``ε exp(a / ε - 1)``, which is positive whatever
-    ``a`` is and joins smoothly.
+    tenth of a photon, ``ε = γ / 10``, are replaced by ``ε exp(a / ε - 1)``, which is positive
+    whatever ``a`` is and joins smoothly.
 
     Args:
-        predicted: ``A(x)`` (B, ...); negative values are allowed.
-        y: measurements at least 0 in the units of ``A(x)``; negative ones count as 0.
+        predicted: noiseless measurements ``A(x)`` (B, ...); negative values are allowed.
+        y: measurements in the units of ``A(x)``, at least 0; negative ones count as 0.
         weight: weights, broadcastable to ``y``.
-        x: the image, which does not matter here.
-        gain: factor γ above 0, a number or a tensor that broadcasts to ``y``.
+        x: the image, ignored here.
+        gain: gain γ above 0, a number or a tensor that broadcasts to ``y``.
 
     Reference: Csiszár, Why least squares and maximum entropy?, Annals of Statistics 19 (1991).
 
@@ -144,7 +145,7 @@ def bernoulli_loss(
     p: float | Tensor,
     s: float = 0.02,
 ) -> Tensor:
-    r"""Squared error of measurements, of which some are dead: 0 with probability ``p``.
+    r"""Squared error of measurements some of which are dead: 0 with probability ``p``.
 
     ``y = 0`` if dead, else ``y ~ N(a, s²)`` with ``a = A(x)``. A ``y`` other than 0 is alive, and
     its negative log-likelihood is ``(y - a)² / 2s²``. A zero is dead or, with ``a`` near 0, alive:
@@ -153,12 +154,12 @@ def bernoulli_loss(
     ``a = 0`` to ``-2 s² log p``, whose pull fades once ``a`` is well above ``s``.
 
     Args:
-        predicted: ``A(x)`` (B, ...), real.
+        predicted: noiseless measurements ``A(x)`` (B, ...), real.
         y: measurements, same shape; dead ones are exactly 0.
         weight: weights, broadcastable to ``y``.
-        x: the image, which does not matter here.
+        x: the image, ignored here.
         p: probability in [0, 1], a number or a tensor that broadcasts to ``y``.
-        s: brightness below which a pixel is black rather than dead, in units of ``y``.
+        s: level up to which a pixel may be black rather than dead, in units of ``y``.
 
     >>> predicted, y = torch.tensor([[0.5, 0.9]]), torch.tensor([[0.6, 0.0]])
     >>> round(bernoulli_loss(predicted, y, torch.ones(1, 1), p=1.0).item(), 4)  # dead tells nothing
@@ -186,11 +187,11 @@ def dead_zone_loss(
     measurement that the quantiser maps to ``y`` fits perfectly.
 
     Args:
-        predicted: ``A(x)`` (B, ...), real.
+        predicted: noiseless measurements ``A(x)`` (B, ...), real.
         y: quantised measurements, same shape.
         weight: weights, broadcastable to ``y``.
-        x: the image, which does not matter here.
-        cell: the bounds of the quantiser's cells, which may be infinite.
+        x: the image, ignored here.
+        cell: function that gives the bounds of the quantiser's cells, which may be infinite.
 
     Reference: Jacques, Hammond, Fadili, Dequantizing Compressed Sensing, arXiv 0902.2367.
 
@@ -213,18 +214,18 @@ def one_bit_loss(
     *,
     centre: float = 0.0,
 ) -> Tensor:
-    r"""Squared error to ``c + π/2 (y - c)`` for measurements of which one bit is left.
+    r"""Squared error to ``c + π/2 (y - c)`` for measurements reduced to one bit.
 
     Being on the right side of c costs nothing in `dead_zone_loss`, however near: the image fades
     away. The quantiser's two values are ``c ± sqrt(2/π) σ`` for ``A(x) - c ~ N(0, σ²)``, whose
     least-squares fit is ``2/π A(x)``; the factor undoes that.
 
     Args:
-        predicted: ``A(x)`` (B, ...).
+        predicted: noiseless measurements ``A(x)`` (B, ...).
         y: the two values, same shape.
-        weight: weights, as in `measurement_loss`.
-        x: the image, which does not matter here.
-        centre: c, between the two values.
+        weight: weights, broadcastable to ``y``.
+        x: the image, ignored here.
+        centre: centre c of the two values.
 
     Reference: Plan and Vershynin, The generalized Lasso with non-linear observations,
     arXiv 1502.04071.
@@ -239,7 +240,7 @@ def fidelity_for(physics: Physics) -> Fidelity:
     """The measurement error that suits how the operator's measurements are made.
 
     A sensor that quantises (it has a method ``cell(y) -> (low, high)``) gets `dead_zone_loss`, or
-    `one_bit_loss` where it leaves the sign alone; deepinv's Poisson noise `poisson_loss`, noise
+    `one_bit_loss` where it leaves only the sign; deepinv's Poisson noise `poisson_loss`, noise
     that kills pixels with probability ``p`` (an attribute) `bernoulli_loss`, and everything else
     `measurement_loss`, the likelihood of Gaussian noise.
 

@@ -1,4 +1,4 @@
-"""An operator from a Python file of the user's, which is run: the one place that runs a file."""
+"""Operators from a user's Python file, which is run: the one place that runs a file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from interlayer.errors import InputError
 
 
 class Differentiable(LinearPhysics):
-    """A linear function of images as physics; its adjoint is made by differentiating it.
+    """A linear function of images as physics, whose adjoint comes from differentiating it.
 
     Args:
-        function: x (B, C, H, W) -> y (B, ...), linear in x.
-        img_size: (C, H, W).
+        function: function x (B, C, H, W) -> y (B, ...), linear in x.
+        img_size: shape (C, H, W) of the images.
 
     >>> flip = Differentiable(lambda x: x.flip(-1), (1, 2, 2))
     >>> flip.A_adjoint(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])).flatten().tolist()
@@ -32,7 +32,7 @@ class Differentiable(LinearPhysics):
         self.size, self.function = tuple(img_size), function
 
     def A(self, x: Tensor, **kwargs) -> Tensor:
-        """Measurements of images, as the function gives them."""
+        """Measurements of images (B, C, H, W) by the function."""
         return self.function(x)
 
     def A_adjoint(self, y: Tensor, **kwargs) -> Tensor:
@@ -44,7 +44,7 @@ class Differentiable(LinearPhysics):
 def physics_from_file(
     path: Path, function: str, img_size: tuple[int, ...], seed: int = 0
 ) -> Physics:
-    """Run a Python file and take the operator that a function of it makes.
+    """Run a Python file and return the operator that one of its functions makes.
 
     The function is called as ``function(img_size, seed)``, with as many of the two as it takes. It
     returns deepinv physics, or a differentiable function ``x -> y`` of image batches; that
@@ -85,7 +85,7 @@ def physics_from_file(
 
 
 def _positional(make: Callable) -> int:
-    """Count how many of (img_size, seed) a function takes."""
+    """The number of arguments out of (img_size, seed) that a function takes."""
     kinds = [parameter.kind for parameter in inspect.signature(make).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
         return 2

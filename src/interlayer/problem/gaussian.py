@@ -29,18 +29,19 @@ class GaussianMatrix(MatrixFree):
     r"""Matrix of independent Gaussians ``A_ij ~ N(0, 1/m)`` that is stored only where it fits.
 
     Each entry is the normal quantile of 16 bits of a hash of its column and of two random 32-bit
-    keys of its row, so that any block is made again alone, alike on every device. An entry hence
-    takes one of 65,536 equally likely values, rounded to 16-bit floating point: its distribution
-    function is within 2e-4 of the Gaussian one, its variance within 1e-4 of 1, and none exceeds
-    4.4 standard deviations. ``A_adjoint`` is the exact transpose, and ``E ||A x||² = ||x||²``.
+    keys of its row, so that any block can be made again by itself, the same on every device. Hence
+    an entry takes one of 65,536 equally likely values, rounded to 16-bit floating point: its
+    distribution function is within 2e-4 of the Gaussian one, its variance within 1e-4 of 1, and
+    none exceeds 4.4 standard deviations. ``A_adjoint`` is the exact transpose, and
+    ``E ||A x||² = ||x||²``.
 
     An application makes all m n entries, once for the whole batch, and needs a few MB per thread
     besides vectors of length m and n. From the second ``A`` on, rows are kept for later, 2 bytes an
-    entry, as long as 4 GB of memory stay free. That changes the time, to less than half if all
-    are kept, and not the results.
+    entry, as long as 4 GB of memory stay free. That changes the time, to less than half if all are
+    kept, but not the results.
 
     Args:
-        img_size: (C, H, W) of the image; n is its number of entries.
+        img_size: shape (C, H, W) of the image; n is its number of entries.
         m: number of measurements, at least 1.
         seed: seed of the keys.
         device: device of the operator.
@@ -210,7 +211,7 @@ def _mix(word: Tensor) -> Tensor:
 
 
 def _normal_quantiles() -> Tensor:
-    """Quantiles (VALUES,) amid equally likely parts of N(0, 1), of variance 1 up to rounding."""
+    """Quantiles (VALUES,) amid equally likely parts of N(0, 1), scaled to variance 1."""
     middles = (torch.arange(VALUES, dtype=torch.float64) + 0.5) / VALUES
     quantiles = torch.special.ndtri(middles)
     return (quantiles / quantiles.std(correction=0)).to(KEPT).float()

@@ -34,9 +34,9 @@ class Split:
         return bool(self.held.any())
 
     def judged_pixels(self) -> Tensor | None:
-        """Mask of pixels as near to fitted ones as some held-out pixel is (B, 1, H, W).
+        """Mask (B, 1, H, W) of the pixels as near to fitted ones as some held-out pixel is.
 
-        For measurements that are pixels of the image; ``None`` where every pixel is.
+        The measurements must be pixels of the image; ``None`` where it would hold every pixel.
         """
         fitted = (self.fit > 0).cpu().numpy()
         distance = np.stack([np.asarray(distance_transform_edt(~row[0]))[None] for row in fitted])
@@ -60,8 +60,8 @@ def split_measurements(
         physics: the forward operator; its noise is not drawn.
         y: measurements (B, ...).
         like: any image batch (B, 3, H, W) of the size that the operator takes.
-        fraction: share in [0, 1); at least one entry is held out if it is positive.
-        seeds: one per image.
+        fraction: fraction in [0, 1); at least one entry is held out if it is positive.
+        seeds: one seed per image.
 
     Raises:
         ValueError: if ``fraction`` is out of range.
@@ -92,7 +92,7 @@ def _choose(live: Tensor, fraction: float, seed: int) -> Tensor:
 
 
 class Best:
-    """Per image, the tensors that came with its lowest score so far; a tie counts as lower.
+    """The tensors that came with each image's lowest score so far; a tie counts as lower.
 
     >>> best = Best()
     >>> best.offer(torch.tensor([1.0, 1.0]), x=torch.tensor([10, 20]))

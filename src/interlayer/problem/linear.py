@@ -1,4 +1,4 @@
-"""Shared parts of operators: gradients by the adjoint, and operators one after another."""
+"""Parts that operators share: gradients by the adjoint, and operators one after another."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _differentiable(x: Tensor, product: LinearMap, transposed: LinearMap) -> Ten
 class MatrixFree(LinearPhysics, ABC):
     """A linear operator given by its two products, which autograd never looks into.
 
-    The gradient of ``A`` is ``A_adjoint`` and the other way round, so that nothing between input
+    The gradient of ``A`` is ``A_adjoint`` and vice versa, so that nothing between input
     and output is kept for the backward pass. A subclass defines both products.
     """
 
@@ -50,15 +50,15 @@ class MatrixFree(LinearPhysics, ABC):
 
     @abstractmethod
     def _product(self, x: Tensor) -> Tensor:
-        """``A x``, outside autograd."""
+        """The product ``A x``, outside autograd."""
 
     @abstractmethod
     def _transposed_product(self, y: Tensor) -> Tensor:
-        """``Aᵀ y``, outside autograd."""
+        """The product ``Aᵀ y``, outside autograd."""
 
 
 class Chain(ComposedPhysics):
-    """Operators one after another, the first applied first; noise and sensor are the last one's."""
+    """Composition of operators, the first applied first; noise and sensor are the last one's."""
 
     def noise(self, x: Tensor, **kwargs) -> Tensor:
         # An inpainting operator leaves missing pixels free of noise; deepinv's chain would not.
@@ -66,7 +66,7 @@ class Chain(ComposedPhysics):
 
 
 class LinearChain(Chain, ComposedLinearPhysics):
-    """A chain of linear operators, with the adjoint."""
+    """Composition of linear operators, with its adjoint."""
 
 
 def chain(*operators: Physics) -> Physics:

@@ -8,13 +8,13 @@ from torch import Tensor
 
 
 def inpainting(img_size: tuple[int, ...], mask: Tensor) -> Physics:
-    """Known where ``mask`` (1, 1, H, W) is 1, all channels of a pixel alike."""
+    """Inpainting, with all channels of the pixels known where ``mask`` (1, 1, H, W) is 1."""
     # deepinv annotates sizes as a tuple of one number
     return Inpainting(img_size, mask=mask.expand(1, *img_size))  # pyright: ignore[reportArgumentType]
 
 
 def random_mask(height: int, width: int, fraction: float, rng: torch.Generator) -> Tensor:
-    """A random ``fraction`` of the pixels, at least one, is known.
+    """A mask that keeps a random ``fraction`` of the pixels, at least one.
 
     >>> random_mask(8, 8, 0.25, torch.Generator().manual_seed(0)).sum()
     tensor(16.)
@@ -26,7 +26,7 @@ def random_mask(height: int, width: int, fraction: float, rng: torch.Generator) 
 
 
 def box_mask(height: int, width: int, fraction: float) -> Tensor:
-    """A box of the image's own shape is missing in the middle, about ``fraction`` of its area.
+    """A mask with a hole of the image's shape in the middle, about ``fraction`` of its area.
 
     >>> box_mask(4, 4, 0.25)[0, 0]
     tensor([[1., 1., 1., 1.],
@@ -42,7 +42,7 @@ def box_mask(height: int, width: int, fraction: float) -> Tensor:
 
 
 def half_mask(height: int, width: int, side: str) -> Tensor:
-    """The half at the ``left``, ``right``, ``top`` or ``bottom`` is missing; a middle line is not.
+    """A mask with its ``left``, ``right``, ``top`` or ``bottom`` half missing, a middle line not.
 
     Raises:
         KeyError: if ``side`` is another word.

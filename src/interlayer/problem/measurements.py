@@ -15,10 +15,10 @@ from interlayer.problem.tasks import Task, make_physics, masks_of, runs_code
 
 
 def measure(x: Tensor, task: str, seed: int) -> Problem:
-    """Measure images (B, 3, H, W) as a task says; the same seed measures the same.
+    """Measure images (B, 3, H, W) as a task says; the same seed gives the same measurements.
 
     Raises:
-        InputError: as `make_physics`.
+        InputError: as for `make_physics`.
 
     >>> measure(torch.rand(1, 3, 16, 16), "superres:4+denoise:0.1", seed=0)
     Problem(superres:4+denoise:0.1, y=(1, 3, 4, 4), noise known)
@@ -53,7 +53,7 @@ def load_problem(path: Path) -> Problem:
     """Read what `save_problem` wrote; only tensors and plain values are ever unpacked.
 
     Raises:
-        InputError: if the file is missing, is not such a file, its values do not fit together, or
+        InputError: if the file is missing or of another kind, its values do not fit together, or
             its task would run code.
     """
     if not path.is_file():

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class _PerImage(NoiseModel):
-    """Draws on the CPU, for each image alone, from the seed that ``rng`` was made with."""
+    """Random draws on the CPU, for each image alone, from the seed that ``rng`` was made with."""
 
     def forward(self, input: Tensor, *args, **kwargs) -> Tensor:
         assert self.rng is not None
@@ -23,7 +23,7 @@ class SeededGaussianNoise(_PerImage, GaussianNoise):  # pyright: ignore[reportIn
 
     Args:
         sigma: standard deviation.
-        rng: CPU generator whose seed says which noise.
+        rng: CPU generator whose seed determines the noise.
 
     >>> noise = SeededGaussianNoise(0.1, torch.Generator().manual_seed(3))
     >>> y = noise(torch.zeros(2, 3, 4, 4))
@@ -36,18 +36,18 @@ class SeededPoissonNoise(_PerImage, PoissonNoise):
     """deepinv's photon noise ``gain Poisson(max(y, 0) / gain)``, seeded per image.
 
     Args:
-        gain: contribution of one photon to the measurement; the variance is ``gain y``.
-        clip_positive: pass ``True`` where interpolation can go below 0.
-        rng: CPU generator whose seed says which noise.
+        gain: increment of the measurement per photon; the variance is ``gain y``.
+        clip_positive: whether to clip negative values, needed where interpolation can go below 0.
+        rng: CPU generator whose seed determines the noise.
     """
 
 
 class DeadPixels(NoiseModel):
-    """Every pixel is 0 with probability ``p``, in all its channels, and nothing says which.
+    """Dead pixels: each is 0 in all its channels with probability ``p``, and nothing says which.
 
     Args:
         p: probability of a dead pixel, or of a dead entry of measurements (B, m).
-        rng: generator whose seed says which are dead, the same in every image.
+        rng: generator whose seed determines which are dead, the same in every image.
 
     >>> dead = DeadPixels(0.5, torch.Generator().manual_seed(0))
     >>> y = dead(torch.ones(1, 3, 100, 100))

@@ -1,4 +1,4 @@
-"""Noise level of a picture, from the picture alone."""
+"""Estimation of a picture's noise level from the picture alone."""
 
 from __future__ import annotations
 

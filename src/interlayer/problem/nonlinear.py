@@ -18,7 +18,7 @@ class Magnitudes(Physics):
     The gradient at an entry ``B x = 0`` is 0.
 
     Args:
-        operator: B, real or complex.
+        operator: linear operator B, real or complex.
         **kwargs: arguments of `deepinv.physics.Physics`.
 
     Reference: phase retrieval; deepinv's own `PhaseRetrieval` measures the squares.
@@ -40,14 +40,14 @@ class Magnitudes(Physics):
 
 
 class JPEG(Physics):
-    """JPEG compression of an image by a real encoder (full colour, 4:4:4).
+    """JPEG compression and decompression by a real encoder (full colour, 4:4:4).
 
     ``A(x)`` is the decoded file. Its true gradient is zero almost everywhere; the one used here
     takes the rounding of the DCT coefficients, and the clipping to [0, 1], as the identity. With
     every colour sample kept and the transform orthogonal, that makes it the identity altogether.
 
     Args:
-        quality: 1 to 95, of Pillow's encoder (libjpeg).
+        quality: quality of Pillow's encoder (libjpeg), 1 to 95.
         **kwargs: arguments of `deepinv.physics.Physics`.
 
     Raises:

@@ -28,9 +28,9 @@ class Problem:
     Attributes:
         physics: the forward operator ``A`` with its noise and sensor, on images (B, C, H, W).
         y: measurements (B, ...), finite.
-        fidelity: the measurement error that was asked for; ``None`` leaves it to the method, and
+        fidelity: the requested measurement error; ``None`` leaves it to the method, and
             then to the noise.
-        task: task that makes the operator again; ``None`` where it was made otherwise.
+        task: the task that makes the operator again; ``None`` where it was not made from one.
 
     Raises:
         InputError: if ``y`` holds NaN or infinity.
@@ -79,7 +79,7 @@ class Problem:
 
     @cached_property
     def noise(self) -> Noise:
-        """Noise level of the measurements: known, estimated, none or unknown."""
+        """Noise of the measurements: none, known, estimated or unknown."""
         return facts.noise_of(self.physics, self.y)
 
     @cached_property
@@ -99,7 +99,7 @@ class Problem:
 
     @cached_property
     def known(self) -> Tensor | None:
-        """Mask of known pixels, where these are the measurements; else ``None``."""
+        """Mask of the known pixels; ``None`` where the measurements are not pixels of the image."""
         known = facts.known_pixels(self.physics)
         return None if known is None else known.to(self.y.device)
 
@@ -125,7 +125,7 @@ class Problem:
 
     @cached_property
     def colours_open(self) -> bool:
-        """Whether no measurement tells some colours apart; of a linear operator."""
+        """Whether the measurements of a linear operator fail to tell some colours apart."""
         return facts.leaves_colours_open(self.linear_physics, self.y)
 
     @cached_property
@@ -135,7 +135,7 @@ class Problem:
 
     @cached_property
     def least_squares(self) -> bool:
-        """Whether least squares in the image suit: a linear operator, and noise of mean 0."""
+        """Whether least squares in the image are apt: a linear operator, and noise of mean 0."""
         unbiased = isinstance(self.physics.noise_model, PoissonNoise)
         return self.linear and (unbiased or self.natural_fidelity is measurement_loss)
 

@@ -10,14 +10,14 @@ GAUSSIAN_STEPS = (1.5958, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041, 0.0569, 0.0308
 
 
 class UniformQuantiser(nn.Module):
-    r"""Rounds measurements to the middles of ``2^bits`` cells of equal width: a ``sensor_model``.
+    r"""A ``sensor_model`` that rounds measurements to the middles of ``2^bits`` equal cells.
 
     The cells divide [low, high]; the first and the last also take all that lies beyond. One bit is
     the sign of ``y - (low + high) / 2``. A solver compares ``A(x)``, which is not quantised, with
     these middles, or asks `cell` which values were possible.
 
     Args:
-        bits: 1 to 8.
+        bits: number of bits, 1 to 8.
         low: lower end of the first cell.
         high: upper end of the last one.
 
@@ -42,7 +42,7 @@ class UniformQuantiser(nn.Module):
 
     @classmethod
     def for_gaussian(cls, bits: int, std: float) -> UniformQuantiser:
-        """The one of least mean squared error for measurements ``N(0, std²)``.
+        """The quantiser of least mean squared error for measurements ``N(0, std²)``.
 
         Reference: Max, Quantizing for minimum distortion, IRE Trans. Inf. Theory 6 (1960), table 2.
         """

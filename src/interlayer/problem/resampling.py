@@ -1,4 +1,4 @@
-"""Smaller images: every way of superresolution that is fast at full resolution."""
+"""Downsampling operators for superresolution, all fast at full resolution."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class BicubicDownsampling(LinearPhysics):
     which takes seconds a step at K = 16 on a 1024x1024 image.
 
     Args:
-        img_size: (C, H, W) of the image.
-        factor: K; it divides H and W.
+        img_size: shape (C, H, W) of the image.
+        factor: factor K, which divides H and W.
         **kwargs: arguments of `deepinv.physics.LinearPhysics`.
 
     Raises:
@@ -49,8 +49,8 @@ class BlockAverage(LinearPhysics):
     r"""The mean of each K x K block of pixels: ``A Aᵀ = I / K²``.
 
     Args:
-        img_size: (C, H, W) of the image.
-        factor: K; it divides H and W.
+        img_size: shape (C, H, W) of the image.
+        factor: factor K, which divides H and W.
         **kwargs: arguments of `deepinv.physics.LinearPhysics`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Task names such as ``circulant:0.01``: what the command line and the benchmarks measure with."""
+"""Task names such as ``circulant:0.01``, by which the command line and the benchmarks measure."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _CODE = re.compile(r".+\.py:\w+", re.DOTALL)
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A task by its name, with all that makes its operator again.
+    """A task by its name, with all that is needed to make its operator again.
 
     Attributes:
         text: names and levels, as `make_physics` takes them.
-        img_size: (3, H, W) of the image.
+        img_size: shape (3, H, W) of the image.
         seed: seed of everything random in the operator.
-        masks: mask pictures of its ``mask:FILE`` parts by the names of their files.
+        masks: masks of its ``mask:FILE`` parts, keyed by file name.
     """
 
     text: str
@@ -60,7 +60,7 @@ def make_physics(
 
     Args:
         task: names and levels; `TASKS` lists the forms.
-        img_size: (3, H, W) of the images in [0, 1] that it takes.
+        img_size: shape (3, H, W) of the images in [0, 1] that it takes.
         seed: seed of everything random in it: mask, filter, rows, noise.
         masks: masks from `masks_of`, so that mask files are not read again.
 
@@ -119,7 +119,7 @@ def runs_code(task: str) -> bool:
 
 
 def masks_of(physics: Physics) -> dict[str, Tensor]:
-    """The masks (1, 1, H, W) of a task by the names of their files, for `make_physics`."""
+    """The masks (1, 1, H, W) of a task, keyed by file name, for `make_physics`."""
     return {
         str(module.mask_file): module.get_buffer("mask")[:, :1]
         for module in physics.modules()

@@ -35,8 +35,8 @@ def read_measured(
 
     Args:
         path: the photo.
-        task: task whose result the photo is, see `make_physics`.
-        img_size: (3, H, W) of the image to recover.
+        task: task that describes how the photo came about, see `make_physics`.
+        img_size: shape (3, H, W) of the image to recover.
         seed: seed of the operator.
         note: function that is called with one sentence about what was changed or estimated.
 

@@ -53,13 +53,13 @@ class Film:
 def recover_sequence(
     frames: Iterable[Tensor], film: Film, generator: Generator, folder: Path, watch: Watch
 ) -> Iterator[Path]:
-    """Recover frames (1, 3, H, W) one after another; yields the picture of each.
+    """Recover frames (1, 3, H, W) one after another, and yield the path of each picture.
 
-    A run that was interrupted goes on where it stopped: pictures that are there are not made again.
+    An interrupted run goes on where it stopped: pictures that exist are not made again.
 
     Args:
         frames: pictures of the generator's size.
-        film: settings of measuring and recovering them.
+        film: settings of their recovery.
         generator: the prior.
         folder: place for ``recovered`` pictures and what the next frame starts from.
         watch: function that is called with the frame's number and every `State`.
@@ -117,7 +117,7 @@ def _write_last(folder: Path, number: int, point: GeneratorPoint) -> None:
 
 
 def _read_last(folder: Path, number: int, film: Film) -> GeneratorPoint | None:
-    """The place where a frame ended, if it is still there; else the next one starts afresh."""
+    """Read where a frame ended; ``None`` if that is lost, so that the next one starts afresh."""
     try:
         held = load_file(folder / LAST.format(number))
     except (SafetensorError, OSError):

@@ -65,7 +65,7 @@ def draw_views(x: Tensor, size: int, views: Views, rng: torch.Generator) -> Tens
         x: images (B, 3, H, W) in [0, 1].
         size: height and width of a view.
         views: ranges of the random changes.
-        rng: random numbers on the CPU; they advance by as much whatever the batch.
+        rng: generator on the CPU; it advances by as much whatever the batch.
 
     >>> rng = torch.Generator().manual_seed(0)
     >>> draw_views(torch.rand(2, 3, 64, 64), 32, Views(count=5), rng).shape
@@ -97,7 +97,7 @@ class ClassifierPhysics(Physics):
 
     Args:
         classifier: the network.
-        views: changes of the images; their draws start at the seed and are the same for all images.
+        views: random changes of the images; the draws start at the seed, the same for all images.
 
     >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 5))
     >>> physics = ClassifierPhysics(Classifier(network, size=8))
@@ -115,7 +115,7 @@ class ClassifierPhysics(Physics):
         return self.log_probabilities(x).mean(0)
 
     def log_probabilities(self, x: Tensor) -> Tensor:
-        """Log-probabilities of every view by itself, (views, B, classes)."""
+        """Log-probabilities (views, B, classes) of every view by itself."""
         # Clipped, so that nothing is gained where no picture can show it.
         views = draw_views(x.clamp(0, 1), self.classifier.size, self.views, self.rng)
         logits = self.classifier(views.flatten(0, 1))
@@ -123,7 +123,7 @@ class ClassifierPhysics(Physics):
 
 
 def mean_squared_error(x: Tensor, near: Tensor) -> Tensor:
-    """``mean |x - near|²`` (B,)."""
+    """Mean squared error ``mean |x - near|²`` (B,)."""
     return (x - near).square().flatten(1).mean(1)
 
 
@@ -210,19 +210,19 @@ def imagine(
 ) -> Iterator[State]:
     r"""Draw images of a class with a generator that may never have seen it, step by step.
 
-    Minimises ``-mean over views v of log p(target | v(x)) + weight * distance(x, near)`` over the
-    l1 balls of the intermediate layers; the last `State`'s ``solution()`` is the result. Judge it
-    by `class_probability` on fresh views, and by `imagine_pixels`, which has as high a probability
-    and shows nothing: a high probability alone means little.
+    The loss is ``-mean over views v of log p(target | v(x)) + weight * distance(x, near)``,
+    minimised over the l1 balls of the intermediate layers; the last `State`'s ``solution()`` is the
+    result. Judge it by `class_probability` on fresh views, and by `imagine_pixels`, which has as
+    high a probability and shows nothing: a high probability alone means little.
 
     Args:
         generator: the prior.
         physics: a classifier of images, whose views vary; the paper uses a robust one, see
             `load_classifier`.
         target: name or number of a class.
-        method: `towards_class` by default.
+        method: stages to run; `towards_class` by default.
         near: an image to stay close to.
-        settings: seeds, one per image to draw, and a place to start at, e.g. that of recovering the
+        settings: seeds, one per image to draw, and a starting point, e.g. that of recovering the
             image to stay near, to morph it; by default the samples that the seeds draw. Nothing is
             held out.
 
@@ -264,7 +264,7 @@ def imagine_pixels(
     steps: int = 72,
     lr: float = 0.02,
 ) -> Tensor:
-    """Move pixels by the same loss, views and steps without a generator; images in [0, 1].
+    """Move pixels by the loss, views and steps of `imagine` without a generator, within [0, 1].
 
     The pixels of ``x`` (B, 3, H, W) move by Adam. A control: the probability rises as high while
     hardly anything is to be seen.

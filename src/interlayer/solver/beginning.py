@@ -1,4 +1,4 @@
-"""Checks before the first step, and the place to begin at."""
+"""Preparations for a run: refuse what cannot be solved, and find the starting point."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check(problem: Problem, generator: Generator, method: Method) -> None:
     """Refuse a problem or a method that does not fit the generator.
 
     Raises:
-        InputError: in one sentence.
+        InputError: one sentence that says what does not fit.
     """
     deepest = method.stages[-1].layer
     if deepest >= generator.num_layers:
@@ -51,10 +51,10 @@ def starting_space(
     start: GeneratorPoint | None,
     like: Tensor,
 ) -> SearchSpace:
-    """The place to begin at: a given one, else the mean, or random if the method asks.
+    """The starting point: a given one, else the mean, or a random one if the method asks.
 
     Raises:
-        InputError: if the given place has another generator's or another batch's latent codes.
+        InputError: if the latent codes of the given point are those of another generator or batch.
     """
     layer, centre = 0, LayerState()
     if start is not None:

@@ -1,4 +1,4 @@
-"""Methods by their names: what the command line, the studies and the page run."""
+"""Methods by name, as the command line, the studies and the page run them."""
 
 from __future__ import annotations
 
@@ -60,20 +60,20 @@ def reconstruct(
     samples: int = 1,
     settings: Settings = DEFAULT,
 ) -> Iterator[State]:
-    """Run a method by its name, with a generator or a classical one without.
+    """Run a method by name: one with a generator, or a classical one without.
 
     Args:
         problem: measurements and their operator.
         generator: the prior; a classical method takes nothing from it.
-        method: one of `method_names`.
-        quality: "draft", "normal" or "best": how many steps, see `QUALITIES`.
-        steps: number of steps in all, instead.
+        method: name of the method, one of `method_names`.
+        quality: "draft", "normal" or "best", which sets the number of steps, see `QUALITIES`.
+        steps: number of steps in all, instead of the quality's.
         samples: number of solutions to find, see `sample`; their mean is the estimate.
         settings: seed, held-out fraction and start; a classical method uses none of them.
 
     Raises:
-        InputError: if the method or the quality is unknown, the method does not fit, or there
-            cannot be several samples: of a classical method, or of several images.
+        InputError: if the method or the quality is unknown, the method does not fit, or several
+            samples are asked of a classical method or of several images.
 
     >>> from interlayer.generators import ToyGenerator
     >>> from interlayer.problem import measure
@@ -97,7 +97,7 @@ def reconstruct(
 
 @torch.no_grad()
 def _classical(problem: Problem, layer: int, method: str) -> Iterator[State]:
-    """Run a classical method as one step in the image, which numbers as a ``layer``."""
+    """Run a classical method as one step in the image, which counts as layer ``layer``."""
     started = time.perf_counter()
     x = CLASSICAL[method](problem, None)
     seconds = time.perf_counter() - started

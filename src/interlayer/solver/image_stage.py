@@ -1,4 +1,4 @@
-r"""The image stage: the last layer is the image, and what the data say beyond the generator.
+r"""The image stage: the image as the last layer, and what the data say beyond the generator.
 
 1. Every estimator that fits proposes candidates from the fitted measurements; held-out ones choose
    its best.
@@ -7,13 +7,13 @@ r"""The image stage: the last layer is the image, and what the data say beyond t
    a hole, they say nothing: there it is the generator's estimate, joined smoothly to the rim.
 3. A sparse deviation from it, ``argmin_x ||A x - y||² / (2 ||A||²) + λ ||W (x - c)||_1``.
 4. With every setting and weight so chosen, the same from all measurements; where these are free of
-   noise, at last the orthogonal projection onto ``{x : A x = y}``, a set that holds the truth, so
-   that it cannot lead away from it.
+   noise, finally the orthogonal projection onto ``{x : A x = y}``, which cannot lead away from the
+   truth, since the set holds it.
 
-Where every product with the operator takes seconds, step 2 of the generator's estimates alone is
-taken; where nothing is held out, the projection alone. Where no measurement tells some colours
-apart, the held-out ones cannot compare other estimators' with the generator's: a grey estimate of a
-grey picture is perfect. There they are left out.
+Where every product with the operator takes seconds, only step 2 is taken, with the generator's
+estimates alone; where nothing is held out, only the projection. Where the measurements fail to tell
+some colours apart, the held-out ones cannot compare other estimates with the generator's, since a
+grey estimate of a grey picture is perfect: the other estimators are left out.
 
 Reference: Dhar, Grover, Ermon, Modeling Sparse Deviations, arXiv 1807.01442, for step 3.
 """
@@ -51,9 +51,9 @@ class Tick:
     """One step of the image stage.
 
     Attributes:
-        label: name of the step under way.
+        label: description of the step in a few words.
         x: the best image (B, 3, H, W) so far.
-        predicted: measurements (B, ...) of that image.
+        predicted: its measurements (B, ...) by the operator.
         done: work done so far, in steps of a generator.
     """
 
@@ -67,7 +67,7 @@ class ImageStage:
     """The stage that starts from a generator's estimates and moves the image itself.
 
     Args:
-        problem: one that least squares suit, see `Problem.least_squares`.
+        problem: problem that least squares suit, see `Problem.least_squares`.
         split: the measurements that were fitted and those that judge; the latter must have judged
             the generator's estimates alone.
         estimators: estimators that may join.
@@ -93,8 +93,7 @@ class ImageStage:
         """Go on from a generator's estimates (B, 3, H, W), of which there is at least one.
 
         Yields:
-            The step under way, the best so far, and the share of `work` done; the last is the
-            result.
+            Ticks with the best image so far and how much of `work` is done; the last is the result.
         """
         if not self.split.judges:
             yield self._tick("projection", self._consistent(drawn[-1]))
@@ -139,7 +138,7 @@ class ImageStage:
         yield self._tick("all data", self._consistent(x))
 
     def _offer(self, own: Best, candidate: Candidate) -> dict[str, Tensor]:
-        """Judge a candidate and keep it if it is its estimator's best; what `Best` takes of it."""
+        """Judge a candidate and keep it if it is its estimator's best; return what `Best` takes."""
         predicted = self.problem.physics.A(candidate.x)
         error = measurement_loss(predicted, self.problem.y, self.split.held)
         proposed = {"score": error, "x": candidate.x, "predicted": predicted}
@@ -153,14 +152,14 @@ class ImageStage:
         return weights[..., None, None, None]
 
     def _consistent(self, x: Tensor) -> Tensor:
-        """The nearest image that has the measurements, if they are exact; within [0, 1]."""
+        """The nearest image with the same measurements, if they are exact, clipped to [0, 1]."""
         problem = self.problem
         if problem.exact and not problem.slow:
             x = project_onto_measurements(problem.linear_physics, problem.y, x)
         return x.clamp(0, 1)
 
     def _tick(self, label: str, x: Tensor) -> Tick:
-        """The last tick."""
+        """The last tick of a stage."""
         return Tick(label, x, self.problem.physics.A(x), self.work)
 
 
@@ -169,7 +168,7 @@ class Deviation:
 
     Args:
         problem: the measurements.
-        split: parts of them that are fitted and that judge.
+        split: the measurements that are fitted and those that judge.
         centre: the image (B, 3, H, W) to deviate from.
     """
 
@@ -188,7 +187,7 @@ class Deviation:
             yield Candidate.at(x, lambda_, number / len(DEVIATIONS))
 
     def from_everything(self, centre: Tensor, best: Candidate) -> Tensor:
-        """This deviation from another centre, by all measurements."""
+        """The deviation from another centre, made as ``best`` was, from all measurements."""
         start, lambda_ = centre + best.x - self.centre, best.level
         everything = self.split.everything
         path = SparsePath(self.problem, everything, "wavelet", centre, steps=LAST_ITERATIONS)

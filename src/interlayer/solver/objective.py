@@ -24,9 +24,9 @@ class Objective:
 
     Attributes:
         problem: the measurements.
-        split: parts of them that are fitted and that judge.
-        fidelity: measurement error: the problem's own, else the method's, else the noise's.
-        perceptual: perceptual term, ``None`` where no stage asks for it.
+        split: the measurements that are fitted and those that judge.
+        fidelity: the measurement error: the problem's own, else the method's, else the noise's.
+        perceptual: the perceptual term, ``None`` where no stage asks for it.
     """
 
     problem: Problem

@@ -1,4 +1,4 @@
-"""Penalties of what moves: priors of latent codes and of layer inputs."""
+"""Penalties on the variables: priors of latent codes and of layer inputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def latent_prior(z: Tensor) -> Tensor:
-    """``mean z² / 2`` of each image, (B, ...) to (B,): the Gaussian prior of whitened codes.
+    """Gaussian prior of whitened codes, ``mean z² / 2`` of each image, (B, ...) to (B,).
 
     The negative log-density per entry, up to a constant; about 0.5 for a code of the prior.
 

@@ -25,11 +25,12 @@ class PerceptualLoss:
     What fills y counts as data: no gradient flows through that side.
 
     Args:
-        network: e.g. `load_perceptual()`.
-        size: largest size in pixels, to which pictures are shrunk by averaging; it bounds the time.
+        network: perceptual distance, e.g. `load_perceptual()`.
+        size: largest size, to which larger pictures are shrunk by averaging; it also bounds the
+            time.
 
     Raises:
-        InputError: when called with measurements that are no pictures, or are too small.
+        InputError: when called with measurements that are not pictures, or are too small.
 
     >>> def brightness(x, y):
     ...     return (x - y).mean((1, 2, 3)).abs()
@@ -55,18 +56,18 @@ class MultiScaleLoss:
     r"""The perceptual distance at several scales between measured pictures and an imitation.
 
     ``Σ_s d(shrink_s(predicted + σ ε), shrink_s(y))`` over scales, each half the one before, down to
-    the least that the network sees. Entries of weight 0 are black on both sides: where hardly any
-    are known, filled pictures as in `PerceptualLoss` would agree whatever the estimate. As noise
-    looks like texture to a network, the estimate is compared with noise of its own, one draw for
-    all steps.
+    the smallest that the network takes. Entries of weight 0 are black on both sides: where hardly
+    any are known, filled pictures as in `PerceptualLoss` would agree whatever the estimate. As
+    noise looks like texture to a network, the estimate is compared with noise of its own, one draw
+    for all steps.
 
     Args:
-        network: e.g. `load_perceptual()`.
+        network: perceptual distance, e.g. `load_perceptual()`.
         sigma: standard deviation of the noise in the measurements.
         size: size of the largest scale, to which pictures are shrunk by averaging.
 
     Raises:
-        InputError: when called with measurements that are no pictures, or are too small.
+        InputError: when called with measurements that are not pictures, or are too small.
 
     Reference: the loss of Poirier-Ginter and Lalonde, Robust Unsupervised StyleGAN Image
     Restoration, CVPR 2023.

@@ -19,7 +19,7 @@ def project_l1_ball(v: Tensor, radius: float) -> Tensor:
     end: linear time, long sums in float64, so that 10^7 float32 entries stay exact to rounding.
 
     Args:
-        v: (B, ...) points; each row ``v[b]`` is projected as one vector.
+        v: points (B, ...); each row ``v[b]`` is projected as one vector.
         radius: radius of the ball, in the units of ``v``; at least 0.
 
     Returns:
@@ -69,7 +69,7 @@ def _threshold(row: Tensor, radius: float) -> Tensor:
 
 
 def _sum(x: Tensor) -> Tensor:
-    """Sum in float64 of sums of short runs in float32, which are as exact and much quicker."""
+    """Sum in float64 of sums of short runs in float32, which are as exact and much faster."""
     short = x.numel() // RUN * RUN
     return x[:short].view(-1, RUN).sum(1).sum(dtype=torch.float64) + x[short:].sum(
         dtype=torch.float64
@@ -98,7 +98,7 @@ PROJECTION_STEPS = 30
 def project_onto_measurements(
     physics: LinearPhysics, y: Tensor, x: Tensor, steps: int = PROJECTION_STEPS
 ) -> Tensor:
-    r"""``x + Aᵀ (A Aᵀ)⁻¹ (y - A x)`` by conjugate gradients: the nearest image with ``A x = y``.
+    r"""Nearest image with ``A x = y``: ``x + Aᵀ (A Aᵀ)⁻¹ (y - A x)`` by conjugate gradients.
 
     Every step brings x nearer to every solution, so that stopping early does no harm (Craig's
     method).

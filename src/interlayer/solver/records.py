@@ -1,4 +1,4 @@
-"""Records of a run: its state at a step, each stage, the solution, and the settings before it."""
+"""Records of a run: its state at a step, the result of each stage, and the solution."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from interlayer.methods.stages import Stage
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GeneratorPoint:
-    """A place in a generator, which gives an image and which a search can set out from.
+    """A point in a generator, which gives an image and from which a search can start.
 
     Attributes:
         z: latent codes (B, ...).
@@ -49,16 +49,16 @@ class GeneratorPoint:
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a run, whatever the method.
+    """Settings of a run, whatever the method and the problem.
 
     Attributes:
         seed: seed of everything random; one for every image, or one per image. An image's result
             depends on its own seed and measurements, not on the batch.
         holdout: fraction of the measurements held out, in [0, 1); with 0 the step with the least
             measurement error is returned.
-        start: place to begin at: its latent code, and for stages from its layer on its layer's
-            input, as the frames of a film do. By default the generator's mean, or a random code of
-            the seed where the method or the generator asks for one.
+        start: starting point: its latent code, and for stages from its layer on its layer's input,
+            as for the frames of a film. By default the generator's mean, or a random code of the
+            seed where the method or the generator asks for one.
 
     Raises:
         InputError: if the fraction is out of range.
@@ -78,7 +78,7 @@ class Settings:
         """One seed per image.
 
         Raises:
-            InputError: if there are as many seeds as there are no images.
+            InputError: if there are several seeds, but not one for each image.
 
         >>> Settings(seed=3).seeds(2)
         (3, 3)
@@ -94,19 +94,19 @@ DEFAULT = Settings()
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StageRecord:
-    """Record of one stage; every tensor has one entry per image.
+    """The result of one stage; every tensor has one entry per image.
 
     Attributes:
-        stage: settings of the stage; ``None`` for the stage in the image itself.
+        stage: its settings; ``None`` for the stage in the image itself.
         layer: layer whose input moved; the number of layers for the image itself.
-        x_hat: best estimate (B, 3, H, W), in [0, 1].
+        x_hat: its best estimate (B, 3, H, W), in [0, 1].
         loss: error of the fitted measurements at that estimate.
-        holdout_loss: error of the held-out measurements; NaN where none were held out.
-        deviation: ``mean |h - c| / std`` of the layer's input at that estimate, 0 at layer 0; of
-            the image itself, in its own units, after the last layer.
+        holdout_loss: error of the held-out measurements there; NaN where none were held out.
+        deviation: size ``mean |h - c| / std`` for the layer's input there, 0 at layer 0; for the
+            image itself, in its own units, after the last layer.
         undone: number of steps that diverged and were undone.
         seconds: wall-clock time of the stage.
-        losses: errors (steps, 2, B), fitted and held-out error of every step that was run.
+        losses: fitted and held-out error (steps, 2, B) of every step that was run.
     """
 
     stage: Stage | None
@@ -144,12 +144,12 @@ class Samples:
 
     @property
     def mean(self) -> Tensor:
-        """Mean (1, 3, H, W) of the solutions."""
+        """Mean of the samples (1, 3, H, W)."""
         return self.images.mean(0, keepdim=True)
 
     @property
     def std(self) -> Tensor | None:
-        """Standard deviation (1, 3, H, W) of the solutions; ``None`` where there are not two."""
+        """Standard deviation of the samples (1, 3, H, W); ``None`` for fewer than two."""
         return self.images.std(0, keepdim=True) if len(self.images) > 1 else None
 
     def __len__(self) -> int:
@@ -161,17 +161,17 @@ class Samples:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Solution:
-    """Result of a method on a problem; every tensor has the batch first.
+    """Solution of a problem by a method; every tensor has the batch first.
 
     Attributes:
         x_hat: estimate (B, 3, H, W) in [0, 1].
-        point: place in the generator that gives it, or where the method went on in the image,
-            the generator's part of it; ``None`` for methods without a generator.
-        stages: records, one per stage, the last one cut short if the run was.
+        point: the point in the generator that gives it, or that gives the generator's part of it
+            where the method went on in the image; ``None`` for methods without a generator.
+        stages: one record per stage, the last one cut short if the run was.
         seconds: wall-clock time.
-        seeds: seeds, one per image; empty for methods without anything random.
-        samples: solutions whose mean is the estimate, where several were asked for; then the
-            rest tells of the last one.
+        seeds: one seed per image; empty for methods without anything random.
+        samples: the solutions whose mean is the estimate, where several were asked for; the other
+            fields then describe the last one.
     """
 
     x_hat: Tensor
@@ -206,13 +206,14 @@ class State:
 
     Attributes:
         layer: layer whose input moves; the number of layers for the image itself.
-        stage_number: number of the stage in the method, from 0.
-        step: number of the step in the stage, from 0.
+        stage_number: the stage's place in the method, from 0.
+        step: the step within the stage, from 0.
         loss: error (B,) of the fitted measurements at ``x``.
-        holdout_loss: error of the held-out ones; NaN where none were held out.
-        x: image (B, 3, H, W) that this step looked at, clipped to [0, 1].
-        progress: share of the work that is done, in [0, 1].
-        label: name of the step under way, in a few words.
+        holdout_loss: error (B,) of the held-out measurements at ``x``; NaN where none were held
+            out.
+        x: the image (B, 3, H, W) that this step looked at, clipped to [0, 1].
+        progress: fraction of the work that is done, in [0, 1].
+        label: description of the step in a few words.
     """
 
     layer: int

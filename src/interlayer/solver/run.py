@@ -1,4 +1,4 @@
-"""Recorder of a run: an immutable record of every stage, the one under way included."""
+"""Recording of a run: one recorder, and one immutable record per stage."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from interlayer.solver.search_space import SearchSpace
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """Image, errors and gradients of one step, before it moves.
+    """Evaluation of the current variables, before a step moves them.
 
     Attributes:
         x: image (B, 3, H, W) at the current variables, clipped to [0, 1].
         loss: error (B,) of the fitted measurements.
-        held_out: error (B,) of the held-out ones; NaN where there are none.
-        total: objective (B,), which is minimised.
-        gradients: derivatives of ``total``, one for each variable.
+        held_out: error (B,) of the held-out measurements; NaN where there are none.
+        total: objective (B,) that is minimised.
+        gradients: the derivatives of ``total``, one for each variable.
     """
 
     x: Tensor
@@ -36,12 +36,12 @@ class Look:
 
 
 class StageLog:
-    """Log of the stage under way.
+    """Log of a stage under way, with the best that it has found.
 
     Args:
-        space: set that it searches, and where it is.
-        adam: optimiser that moves it.
-        best: best so far, perhaps of an earlier stage at the same layer.
+        space: the set that it searches, with its current point.
+        adam: optimiser that moves the variables.
+        best: the best so far, perhaps of an earlier stage at the same layer.
     """
 
     def __init__(self, space: SearchSpace, adam: BatchAdam, best: Best) -> None:
@@ -73,7 +73,7 @@ class StageLog:
         )
 
     def point(self) -> GeneratorPoint:
-        """The best place found."""
+        """The best point found."""
         space, best, h, rgb = self.space, self.best, None, None
         if space.u is not None:
             h = best["centre"] + space.std * best["u"]
@@ -85,7 +85,7 @@ class Recorder:
     """The record of a run, stage by stage.
 
     Args:
-        seeds: seeds, one per image.
+        seeds: one seed per image.
         stages: stages that will be run; a layer that comes again keeps its best, so that a further
             round can only improve on it.
     """
@@ -119,7 +119,7 @@ class Recorder:
         return_freed_memory()
 
     def note_image(self, layer: int, x: Tensor, loss: Tensor, held_out: Tensor) -> None:
-        """Take a step of the image stage, which numbers as the layer after the last."""
+        """Take a step of the image stage, which counts as the layer after the last."""
         before = self.image
         losses = torch.stack([loss, held_out])[None]
         self.image = StageRecord(

@@ -24,8 +24,8 @@ def sample(
     """Run a method ``count`` times, each from a random latent code of its own seed.
 
     The estimate is the mean of the solutions: nearer to the truth in squared error than they are on
-    average, ``|mean - x|² = mean_i |x_i - x|² - mean_i |x_i - mean|²``. What they differ in,
-    ``solution.samples.std``, is what the data leave open, at least.
+    average, ``|mean - x|² = mean_i |x_i - x|² - mean_i |x_i - mean|²``. Their spread,
+    ``solution.samples.std``, shows what the data leave open, at least.
 
     Args:
         problem: measurements (1, ...) of one image.

@@ -13,14 +13,14 @@ from interlayer.solver.projections import project_l1_ball, project_sphere
 
 
 class SearchSpace:
-    r"""Inputs of one layer near what the layers before it reached: ``h = c + std * u``.
+    r"""Inputs of one layer near the point that the layers before it reached: ``h = c + std * u``.
 
     The variables are the latent code ``z`` (which still styles the layers to come) and the whitened
     deviation ``u`` with ``||u||_1 <= radius * numel(u)`` after `project`. At layer 0 there is no
     ``u``.
 
     Args:
-        generator: the one that the layer belongs to.
+        generator: the generator that the layer belongs to.
         stage: the layer and its constraints.
         z: latent codes (B, ...) to start from.
         centre: state ``c`` before the stage's layer; ignored at layer 0.
@@ -93,11 +93,11 @@ class SearchSpace:
 
     @torch.no_grad()
     def deviation(self, u: Tensor | None) -> Tensor:
-        """``mean |h - c| / std`` (B,) of a whitened deviation; 0 at layer 0."""
+        """Size ``mean |h - c| / std`` (B,) of a whitened deviation; 0 at layer 0."""
         return self.z.new_zeros(len(self.z)) if u is None else u.abs().flatten(1).mean(1)
 
     def distance(self, goal: SearchSpace) -> Tensor:
-        """``mean |(G(z) - h) / std|²`` (B,) to the input h of a later layer, from layer 0 here."""
+        """Distance ``mean |(G(z) - h) / std|²`` (B,) from layer 0 to a later layer's input h."""
         layer = goal.stage.layer
         reached, wanted = self.generator.run(self.state(), 0, layer).h, goal.state().h
         assert reached is not None and wanted is not None

@@ -40,14 +40,14 @@ def iterate(
     """Run a method on a problem, one `State` per step.
 
     Args:
-        problem: measurements by an operator on (B, 3, H, W) images of the generator's size, whose
+        problem: measurements by an operator on (B, 3, H, W) images of the generator's size whose
             ``A`` can be differentiated.
         generator: the prior.
-        method: method to run, e.g. `ilo()`.
-        settings: seed, held-out fraction and place to start at.
+        method: stages to run, e.g. `ilo()`.
+        settings: seed, held-out fraction and starting point.
 
     Raises:
-        InputError: as `solve`.
+        InputError: as for `solve`.
 
     >>> from interlayer.generators import ToyGenerator
     >>> from interlayer.methods import csgm
@@ -92,8 +92,8 @@ def solve(
 
     Each stage p of the method minimises the measurement error ``L(A(G_(p..L)(h)), y)``, the mean
     square unless the operator's noise or sensor calls for another, over its layer's input h within
-    ``||(h - c) / std||_1 <= radius * numel``, ``c`` being what the stages before reached, by
-    projected Adam steps. The estimate is the step with the least error on held-out measurements.
+    ``||(h - c) / std||_1 <= radius * numel``, ``c`` being the point that the stages before reached,
+    by projected Adam steps. The estimate is the step with the least error on held-out measurements.
     The short form of `iterate`.
 
     Args:
@@ -101,11 +101,11 @@ def solve(
             ``A`` can be differentiated.
         y: measurements (B, ...).
         generator: the prior.
-        method: method to run, e.g. `ilo()`.
-        seed: seed of everything random; one for every image, or one per image.
+        method: stages to run, e.g. `ilo()`.
+        seed: seed of everything random, or one per image, see `Settings`.
         holdout: fraction of the measurements that judge.
-        fidelity: measurement error of your own, see `Fidelity`.
-        start: place to begin at, such as the ``point`` of another solution.
+        fidelity: a measurement error of your own, see `Fidelity`.
+        start: point to start from, such as the ``point`` of another solution.
 
     Raises:
         InputError: if ``y`` holds NaN or infinity or lacks the shape that ``physics`` gives, or the
@@ -179,7 +179,7 @@ def _look(objective: Objective, space: SearchSpace, goal: SearchSpace | None) ->
 def _move_image(
     objective: Objective, stage: ImageStage, layer: int, recorder: Recorder, work: float
 ) -> Iterator[State]:
-    """Go on in the image itself, which numbers as the layer after the last."""
+    """Go on in the image itself, which counts as the layer after the last."""
     drawn = list({record.layer: record.x_hat for record in recorder.closed}.values())
     number, before = len(recorder.closed), work - stage.work
     for step, tick in enumerate(stage.run(drawn)):

@@ -1,4 +1,4 @@
-"""Several estimates into one, weighted by how they predict measurements that none has seen."""
+"""Stacking: the average of estimates, weighted by how they predict held-out measurements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def stacking_weights(predicted: Tensor, y: Tensor, held: Tensor) -> Tensor:
     Args:
         predicted: measurements of the estimates (K, B, ...).
         y: measurements (B, ...).
-        held: 1 where held out, else 0; broadcasts against ``y``.
+        held: mask, 1 where held out, else 0; broadcasts against ``y``.
 
     Returns:
         Weights (K, B).
@@ -39,7 +39,7 @@ def stacking_weights(predicted: Tensor, y: Tensor, held: Tensor) -> Tensor:
 
 
 def _simplex(gram: np.ndarray) -> Tensor:
-    """``argmin aᵀ gram a`` over the simplex, as non-negative least squares."""
+    """Minimise ``aᵀ gram a`` over the simplex, as non-negative least squares."""
     values, vectors = np.linalg.eigh(gram / max(np.trace(gram), 1e-300))
     root = np.sqrt(values.clip(0))[:, None] * vectors.T
     # A heavy row asks for Σ a = 1; the scale of the solution then makes it exact.

@@ -21,13 +21,13 @@ class Damage:
     """One way in which a picture is lost.
 
     Attributes:
-        words: description of the damage, and the technical term.
+        words: description of the damage, with the technical term.
         task: the task of a level at an image size, as `make_physics` knows it.
         level: label of the slider; empty where there is nothing to choose.
-        low: least level.
-        high: greatest level.
-        default: level to begin with.
-        step: distance between two levels.
+        low: the least level.
+        high: the greatest level.
+        default: the level to begin with.
+        step: step between two levels.
     """
 
     words: str

@@ -25,11 +25,11 @@ def serve_page(
     """Serve the page until Ctrl-C; what visitors upload is gone from the disk afterwards.
 
     Args:
-        port: port to listen at.
+        port: port to listen on.
         open_browser: whether to show it in the browser of this machine.
         auth: ``USER:PASSWORD`` that every visitor must give; ``None`` asks for nothing.
         max_seconds: time in seconds after which a recovery is stopped and its best estimate shown.
-        host: address to listen at; only this machine by default.
+        host: address to listen on; only this machine by default.
         generator: named weights or a weights file.
 
     Raises:

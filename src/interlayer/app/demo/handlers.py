@@ -1,4 +1,4 @@
-"""Reactions of the page to what is pressed."""
+"""Handlers of what a visitor does on the page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Handlers:
-    """The page's reactions; what belongs to one visitor is in the arguments, but for who stops.
+    """The page's reactions; a visitor's state is in the arguments, except for running recoveries.
 
     Args:
         generator: the prior.
@@ -52,7 +52,7 @@ class Handlers:
         return _shown(picture, f"Drawn by the generator, number {number}.")
 
     def photo(self, file: str) -> Outputs:
-        """Picture, painter and sentence of an upload, and the emptied upload area."""
+        """Picture, painter and sentence of an upload, and what the upload area is to show."""
         try:
             return *_shown(*pictures.framed(Path(file), self.generator.resolution)), None
         except InputError as error:
@@ -113,7 +113,7 @@ class Handlers:
             self.running.pop(session, None)
 
     def _ending(self, ending: Ending, stopped: bool) -> str:
-        """Why a run ended before its time."""
+        """The reason why a run ended before its time; empty if it did not."""
         if not ending.result["interrupted"]:
             return ""
         return "you stopped it" if stopped else f"its {self.max_seconds:g} s were over"

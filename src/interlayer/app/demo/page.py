@@ -26,7 +26,7 @@ QUICK: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 class Chosen(NamedTuple):
-    """Choices of a visitor, in the order in which `Handlers.recover` takes them."""
+    """Choices of a visitor, in the order in which `Handlers.recover` takes it."""
 
     picture: Component
     strokes: Component
@@ -41,12 +41,12 @@ class Chosen(NamedTuple):
 def build(
     generator: Generator, name: str | None = None, max_seconds: float = MAX_SECONDS
 ) -> gr.Blocks:
-    """The page over a generator, for `interlayer.app.demo.server.launch`.
+    """Build the page for a generator, to be served by `interlayer.app.demo.server.launch`.
 
     Args:
         generator: the prior.
-        name: name of the generator on the command line, for the lines that repeat a run; by
-            default its own.
+        name: name of the generator on the command line, for the lines that repeat a run; by default
+            its own.
         max_seconds: time in seconds after which a recovery is stopped and its best estimate shown.
     """
     handlers = Handlers(generator, name or generator.name, max_seconds)
@@ -66,7 +66,7 @@ def build(
 
 
 def _picture(handlers: Handlers) -> tuple[gr.State, gr.HTML]:
-    """The picture to lose, and the brush over it."""
+    """The picture to damage, and the brush over it."""
     first = pictures.example(handlers.generator.resolution)
     picture = gr.State(first)
     gr.HTML("<h2>1. The picture</h2>")
@@ -105,7 +105,7 @@ def _damage(handlers: Handlers, painter: gr.HTML) -> tuple[gr.Dropdown, gr.Slide
 
 
 def _effort() -> tuple[gr.Dropdown, gr.Radio, gr.Number, gr.Slider]:
-    """The method and its effort."""
+    """The method, quality, seed and number of samples of the recovery."""
     gr.HTML("<h2>3. The recovery</h2>")
     quality = gr.Radio(qualities(), value=FIRST_QUALITY, label="How long to work (quality)")
     with gr.Accordion("More choices", open=False):
@@ -122,7 +122,7 @@ def _effort() -> tuple[gr.Dropdown, gr.Radio, gr.Number, gr.Slider]:
 
 
 def _result(handlers: Handlers, chosen: Chosen) -> None:
-    """The two big buttons and what comes of them."""
+    """The two big buttons and their result."""
     with gr.Row():
         recover = gr.Button("Recover", variant="primary", elem_id="recover")
         stop = gr.Button("Stop, keep the best", interactive=False, elem_id="stop")

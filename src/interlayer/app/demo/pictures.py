@@ -32,8 +32,8 @@ def framed(file: Path, size: int) -> tuple[Image.Image, str]:
     """The face of a photo as generators know faces, or its middle, and one sentence about it.
 
     Raises:
-        InputError: if the file is no picture that `read_image` takes; the path is not in the
-            sentence.
+        InputError: if the file is no picture that `read_image` takes; the sentence does not tell
+            the path.
     """
     try:
         photo = read_image(file)
@@ -50,11 +50,12 @@ def painted_mask(strokes: Sequence[Sequence[float]], size: int) -> Tensor:
     """A mask (1, 1, size, size): 0 where a brush has been, 1 elsewhere.
 
     Args:
-        strokes: brush strokes ``[width, x0, y0, x1, y1, ...]``, in units of the picture's side.
-        size: size of the mask in pixels.
+        strokes: brush strokes, each ``[width, x0, y0, x1, y1, ...]``, in units of the picture's
+            side.
+        size: side of the mask in pixels.
 
     Raises:
-        InputError: if nothing is painted, everything is, or these are no strokes.
+        InputError: if nothing is painted, everything is, or these are not strokes.
 
     >>> painted_mask([[0.5, 0.0, 0.25, 1.0, 0.25]], 4)[0, 0]
     tensor([[0., 0., 0., 0.],

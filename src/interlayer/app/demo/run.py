@@ -27,7 +27,7 @@ INTERVAL = 0.3  # seconds between updates, at least
 
 @dataclass(frozen=True)
 class Order:
-    """Order of a visitor: a picture, its damage and the approach to its recovery.
+    """A visitor's request for a recovery.
 
     Attributes:
         picture: the truth, 8-bit RGB at the generator's size, so that its PNG file is exact.
@@ -47,7 +47,7 @@ class Order:
         return to_tensor(self.picture)
 
     def problem(self) -> Problem:
-        """Its measurements, with the operator that made them."""
+        """The measurements of the picture, with the operator that made them."""
         x = self.x
         task = Task(self.task, tuple(x.shape[1:]), self.approach.seed, self.masks)
         physics = task.physics()
@@ -56,7 +56,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Update:
-    """Progress of a recovery: ``x`` (1, 3, H, W) in [0, 1], and the seconds that are left."""
+    """State of a recovery: ``x`` (1, 3, H, W) in [0, 1], and the time left in seconds."""
 
     x: Tensor
     label: str
@@ -67,7 +67,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Ending:
-    """Outcome of a recovery: the figures of ``result.json``, and files by their names."""
+    """Outcome of a recovery: the figures of ``result.json``, and files by name."""
 
     result: dict[str, Any]
     files: dict[str, bytes]
@@ -84,7 +84,7 @@ def fulfil(
     """Measure and recover: updates at most every `INTERVAL` seconds, and at last the ending.
 
     Args:
-        order: order to fulfil.
+        order: the visitor's request.
         generator: the prior.
         name: name of the generator on the command line.
         stopped: function that is asked at every step; once it is true the best so far is the

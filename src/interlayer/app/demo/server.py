@@ -71,8 +71,8 @@ def launch(
 
     Args:
         page: the page.
-        host: address to listen at; only this machine by default.
-        port: port to listen at.
+        host: address to listen on; only this machine by default.
+        port: port to listen on.
         open_browser: whether to show it in the browser of this machine.
         auth: name and password that every visitor must give.
         block: whether to serve until Ctrl-C. In a notebook pass ``False``: the page is shown below

@@ -1,4 +1,4 @@
-"""The page's moving parts as HTML; pictures are in it as data, so that none lies on the disk."""
+"""The page's moving parts as HTML; pictures are embedded as data, so that none lies on the disk."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def compared(outcome: Ending, ending: str = "") -> str:
     """The result under what was measured or the truth, with a slider between them.
 
     Args:
-        outcome: result of the run.
-        ending: why it ended early; empty if it did not.
+        outcome: outcome of the run.
+        ending: reason why it ended early; empty if it did not.
     """
     title = f"The best so far ({escape(ending)})" if ending else "Recovered"
     urls = {name: _url(outcome, f"{name}.png") for name in ("measured", "input", "recovered")}

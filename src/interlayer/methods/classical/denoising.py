@@ -1,4 +1,4 @@
-"""Denoising by the collaborative filtering of similar patches."""
+"""Denoising by collaborative filtering of similar patches."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def bm3d(problem: Problem, weight: Tensor | None = None) -> Tensor:
     """Denoise by BM3D: similar patches are filtered together, in an opponent colour space.
 
     deepinv's own implementation, with cosine transforms only. The noise is taken to be Gaussian, of
-    the standard deviation that `Problem.noise` says.
+    the standard deviation that `Problem.noise` gives.
 
     Args:
         problem: pictures (B, 3, H, W) with any noise, of at least 32x32 pixels.
-        weight: 1 for pixels that may be used, 0 for others, which are filled in first.
+        weight: mask, 1 for pixels that may be used, 0 for others, which are filled in first.
 
     Returns:
         Images (B, 3, H, W) in [0, 1].
@@ -58,7 +58,7 @@ def takes_bm3d(problem: Problem) -> bool:
 
 
 def _denoised(y: Tensor, sigma: float | None) -> Tensor:
-    """One picture (1, 3, H, W), strip by strip."""
+    """Denoise one picture (1, 3, H, W), strip by strip."""
     if not sigma:
         return y
     filter_ = BM3D(

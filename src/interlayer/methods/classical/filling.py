@@ -19,7 +19,7 @@ def interpolation(problem: Problem, weight: Tensor | None = None) -> Tensor:
 
     Args:
         problem: known pixels (B, C, H, W) with any noise.
-        weight: 1 for pixels that may be used, 0 for others; ``None`` uses all that are known.
+        weight: mask, 1 for pixels that may be used, 0 for others; ``None`` uses all that are known.
 
     Returns:
         Images (B, C, H, W) in [0, 1].
@@ -48,7 +48,7 @@ def bicubic(problem: Problem, weight: Tensor | None = None) -> Tensor:
 
     Args:
         problem: small images (B, C, H/K, W/K) with any noise.
-        weight: 1 for pixels of y that may be used, 0 for others; ``None`` uses all of them.
+        weight: mask, 1 for pixels of y that may be used, 0 for others; ``None`` uses all of them.
 
     Returns:
         Images (B, C, H, W) in [0, 1].
@@ -80,8 +80,8 @@ def fill(values: Tensor, known: Tensor) -> Tensor:
     Beyond their convex hull a pixel has the value of the nearest known one.
 
     Args:
-        values: (B, C, H, W); where they are not known they do not matter.
-        known: boolean, broadcastable to ``values``.
+        values: images (B, C, H, W); values that are not known do not matter.
+        known: boolean mask, broadcastable to ``values``.
 
     Returns:
         A new tensor, equal to ``values`` where they are known.
@@ -99,15 +99,15 @@ def fill(values: Tensor, known: Tensor) -> Tensor:
 
 
 def membrane(values: Tensor, known: Tensor) -> Tensor:
-    """Continue known pixels smoothly into large holes: near the rim its values, inside their mean.
+    """Continue known pixels smoothly into large holes, from the values at the rim to their mean.
 
-    Pull and push: the known pixels are averaged over ever larger blocks, and what is missing comes
-    from the smallest ones that know anything. For what is to vanish at the rim, the difference of
-    two pictures, where `fill` would draw every speck of the rim across the hole.
+    Pull and push: the known pixels are averaged over ever larger blocks, and missing ones come from
+    the smallest block that knows anything. It suits the difference of two pictures that are to be
+    joined at the rim, where `fill` would draw every speck of the rim across the hole.
 
     Args:
-        values: (B, C, H, W); where they are not known they do not matter.
-        known: boolean, broadcastable to ``values``; every image knows something.
+        values: images (B, C, H, W); values that are not known do not matter.
+        known: boolean mask, broadcastable to ``values``; every image knows something.
 
     Returns:
         A new tensor, equal to ``values`` where they are known.
@@ -129,7 +129,7 @@ def membrane(values: Tensor, known: Tensor) -> Tensor:
 
 
 def _fill(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """`fill` for one image (C, H, W); one triangulation where all channels know the same."""
+    """Fill one image (C, H, W); one triangulation serves all channels that know the same pixels."""
     if (known == known[:1]).all():
         return _fill_alike(values, known[0])
     channels = zip(values, known, strict=True)
@@ -137,7 +137,7 @@ def _fill(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _fill_alike(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Fill values (C, H, W) that are known at the same places (H, W)."""
+    """Fill values (C, H, W) that are known at the same places (H, W) in all channels."""
     if known.all():
         return values.copy()
     if not known.any():

@@ -17,12 +17,12 @@ from interlayer.media.wavelets import (
 
 
 class Prior(Protocol):
-    """A regulariser R by its proximal operator, ``argmin_x ||x - v||² / 2 + λ R(x)``.
+    """A regulariser R given by its proximal operator, ``argmin_x ||x - v||² / 2 + λ R(x)``.
 
-    It may keep a warm start, so one is made for every run.
+    It may keep a warm start, so every run makes its own.
 
     Attributes:
-        noisy: whether results differ at random from call to call, and their mean is best.
+        noisy: whether results differ at random from call to call, so that their mean is best.
     """
 
     noisy: bool
@@ -33,10 +33,11 @@ class Prior(Protocol):
 
 
 class TotalVariation:
-    r"""``R(x) = Σ over pixels of |∇x|``, the norm being taken over both directions and all colours.
+    r"""Total variation ``R(x) = Σ |∇x|`` over pixels, the norm taken over directions and colours.
 
-    By the fast gradient projection of the dual, ``x = v - ∇ᵀp`` with ``|p| <= λ`` at each pixel.
-    It starts from the last result, and thus converges over the calls of an outer iteration.
+    Its proximal operator comes from fast gradient projection on the dual, ``x = v - ∇ᵀp`` with
+    ``|p| <= λ`` at each pixel. It starts from the last result, and thus converges over the calls of
+    an outer iteration.
 
     Args:
         steps: number of steps of the dual iteration in each call.
@@ -69,14 +70,14 @@ class TotalVariation:
 
 
 def _add_gradient(p: Tensor, x: Tensor, scale: float) -> Tensor:
-    """``p + scale ∇x``, in place: differences to the next row and column, 0 at the last one."""
+    """Add ``scale ∇x`` to p in place: differences to the next row and column, 0 at the last one."""
     p[0, ..., :-1, :].add_(x[..., 1:, :] - x[..., :-1, :], alpha=scale)
     p[1, ..., :-1].add_(x[..., 1:] - x[..., :-1], alpha=scale)
     return p
 
 
 def _subtract_adjoint(x: Tensor, p: Tensor) -> Tensor:
-    """``x - ∇ᵀp``, in place."""
+    """Subtract ``∇ᵀp`` from x in place."""
     x[..., 1:, :].sub_(p[0, ..., :-1, :])
     x[..., :-1, :].add_(p[0, ..., :-1, :])
     x[..., 1:].sub_(p[1, ..., :-1])
@@ -91,7 +92,7 @@ def _project(p: Tensor, radius: float | Tensor) -> Tensor:
 
 
 def _sum_of_squares(components: Tensor) -> Tensor:
-    """(B, 1, H, W), over the first axis of (K, B, H, W); 30 times faster than PyTorch's norm."""
+    """Sums of squares (B, 1, H, W) over the first axis; 30 times faster than PyTorch's norm."""
     squares = torch.zeros_like(components[0])
     for component in components:
         squares.addcmul_(component, component)
@@ -99,7 +100,7 @@ def _sum_of_squares(components: Tensor) -> Tensor:
 
 
 class Wavelets:
-    r"""``R(x) = Σ |c|`` over the detail coefficients c of all colours at one place, scale and band.
+    r"""Wavelet sparsity ``R(x) = Σ |c|``, c the details of all colours at a place, scale and band.
 
     Daubechies' wavelets with 4 vanishing moments, orthonormal and periodic, on as many levels as
     the size can be halved down to 8 pixels; R is 0 if it cannot. The grid moves by a random offset,

@@ -27,9 +27,9 @@ class SparsePath:
 
     Args:
         problem: measurements (B, ...) by a linear operator.
-        weight: W, 0 or 1, broadcastable to y; ``None`` uses all measurements.
-        prior: R, "tv" or "wavelet".
-        centre: c, estimates (B, C, H, W) whose deviation is regularised; ``None`` is 0.
+        weight: mask W, 0 or 1, broadcastable to y; ``None`` uses all measurements.
+        prior: name of R, "tv" or "wavelet".
+        centre: images c (B, C, H, W), the deviation from which is regularised; ``None`` is 0.
         steps: number of iterations for each λ.
 
     Raises:
@@ -87,7 +87,7 @@ class SparsePath:
             yield lambda_, (total / kept).clamp(0, 1)
 
     def _squared_norm(self, like: Tensor) -> Tensor:
-        """``||A||²`` by the power method.
+        """Squared norm ``||A||²`` by the power method.
 
         It comes out a little low, which does no harm: FISTA stands steps up to a third too long.
         """
@@ -109,15 +109,16 @@ def tv(
     r"""Least squares with total variation, ``R(x) = Σ |∇x|`` over both directions and all colours.
 
     λ is chosen among `LAMBDAS` by a tenth of the measurements, which the path does not see, and
-    refined by a parabola; with it, all measurements are fitted. The error is squared for any noise.
+    refined by a parabola; with it, all measurements are fitted. The error is squared whatever the
+    noise.
 
     Args:
         problem: measurements (B, ...) by a linear operator.
-        weight: 1 for measurements that may be used, 0 for others; ``None`` uses all.
-        start: images to start from, made from measurements that may be used alone.
-        centre: images whose deviation is regularised, see `SparsePath`.
-        steps: number of iterations for each λ, of which there are 12; twice as many for the last
-            fit.
+        weight: mask, 1 for measurements that may be used, 0 for others; ``None`` uses all.
+        start: images to start from, see `SparsePath.along`, made from measurements that may be used
+            alone.
+        centre: images c of `SparsePath`.
+        steps: number of iterations for each of the 12 λ; the last fit has twice as many.
 
     Returns:
         Images (B, C, H, W) in [0, 1].
@@ -184,11 +185,11 @@ def _judged(
 
 
 def refined(lambdas: Sequence[float], errors: Tensor) -> Tensor:
-    """The λ (B,) of least error, between those tried: of a parabola's vertex over their logarithms.
+    """The λ (B,) of least error, interpolated by a parabola over the logarithms of those tried.
 
     Args:
-        lambdas: weights, at least three, each the same multiple of the one before.
-        errors: (len(lambdas), B); of the first or last λ if an error is least there.
+        lambdas: at least three weights, each the same multiple of the one before.
+        errors: errors (len(lambdas), B); the first or last λ is the result if its error is least.
 
     >>> refined([4.0, 2.0, 1.0], torch.tensor([[1.0, 3.0], [0.0, 2.0], [1.0, 1.0]]))
     tensor([2., 1.])
@@ -202,7 +203,7 @@ def refined(lambdas: Sequence[float], errors: Tensor) -> Tensor:
 
 
 def first_picture(problem: Problem, weight: Tensor) -> Tensor:
-    """The picture that measurements suggest without any prior, or grey where they suggest none."""
+    """The picture that measurements suggest without a prior, or grey where they suggest none."""
     if problem.known is not None:
         return interpolation(problem, weight)
     if problem.small:

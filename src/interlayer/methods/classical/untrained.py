@@ -31,7 +31,7 @@ def dip(
 
     Args:
         problem: measurements (B, ...) by a linear operator with a gradient.
-        weight: 1 for measurements that may be used, 0 for others; ``None`` uses all.
+        weight: mask, 1 for measurements that may be used, 0 for others; ``None`` uses all.
         steps: largest number of steps; the network is run and differentiated in each.
         seed: seed of the network, the same for every image.
 
