@@ -27,13 +27,13 @@ from interlayer.app.studies import execute
 from interlayer.evaluation.studies import Job, Store, local_slots, plan, writing
 from interlayer.evaluation.studies.figures import level_charts, plot
 from interlayer.evaluation.studies.jobs import open_generator
-from interlayer.evaluation.studies.sources import GENERATED, SAMPLE, image_digest
+from interlayer.evaluation.studies.sources import GENERATED, image_digest
 from interlayer.evaluation.studies.spec import checked
 from interlayer.evaluation.studies.store import Row
 from interlayer.generators.base import draw_truths
 from interlayer.media.files import replacing, writable_folder
 from interlayer.media.images import contact_sheet, to_picture
-from interlayer.media.samples import sample_photo
+from interlayer.media.samples import SAMPLE, sample_photo
 from interlayer.memory import keep_freed_memory
 from interlayer.networks.classifiers import Classifier, load_classifier
 from interlayer.problem import measure

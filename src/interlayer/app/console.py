@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from interlayer.app.results import Frames
+from interlayer.app.results import Animation
 from interlayer.solver.records import Solution, State
 
 INTERRUPTED = 130
@@ -21,15 +21,15 @@ def say(text: str) -> None:
     err.print(escape(text), soft_wrap=True)
 
 
-def watched(states: Iterator[State]) -> tuple[Solution, Frames, bool]:
-    """Run to the end with a bar; return the solution, some frames and whether Ctrl-C ended it."""
-    frames = Frames()
+def watched(states: Iterator[State]) -> tuple[Solution, Animation, bool]:
+    """Run to the end with a bar; return the solution, some animation and whether Ctrl-C ended it."""
+    animation = Animation()
     state, interrupted = None, False
     try:
         with progress_bar() as bar:
             task = bar.add_task("starting", total=1.0, loss="")
             for state in states:
-                frames.offer(state)
+                animation.offer(state)
                 loss = f"{state.loss.item():.5f}"
                 bar.update(task, completed=state.progress, description=state.label, loss=loss)
             bar.update(task, completed=1.0)
@@ -38,7 +38,7 @@ def watched(states: Iterator[State]) -> tuple[Solution, Frames, bool]:
             raise
         interrupted = True
     assert state is not None
-    return state.solution(), frames, interrupted
+    return state.solution(), animation, interrupted
 
 
 @contextmanager

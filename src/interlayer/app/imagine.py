@@ -65,7 +65,7 @@ def imagine_class(
     states = imagine(
         model, ClassifierPhysics(judge), target, method=method, near=closeness, settings=settings
     )
-    solution, frames, interrupted = watched(states)
+    solution, animation, interrupted = watched(states)
     first = start.image(model)
     images = {
         "start": first,
@@ -80,7 +80,7 @@ def imagine_class(
         panels.insert(0, ("photo", closeness.x))
     write_image(out / "imagined.png", solution.x_hat)
     write_image(out / "comparison.png", contact_sheet(panels))
-    frames.write(out / "progress.gif", solution.x_hat)
+    animation.write(out / "progress.gif", solution.x_hat)
     write_text(out / "result.json", json.dumps(result, indent=2) + "\n")
     say(f"{target}: from {chances['start']:.4f} to {chances['imagined']:.4f}; pictures in {out}")
     if interrupted:

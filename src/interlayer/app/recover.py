@@ -18,15 +18,13 @@ from interlayer.errors import InputError
 from interlayer.generators import Generator
 from interlayer.media.faces import Square, align, paste_back
 from interlayer.media.images import read_image, write_image
-from interlayer.media.samples import sample_photo
+from interlayer.media.samples import SAMPLE, sample_photo
 from interlayer.media.video import Frames, write_video
 from interlayer.problem.measurements import measure
 from interlayer.problem.problem import Problem
 from interlayer.recipes.damaged_photos import read_measured
 from interlayer.recipes.films import Film, recover_sequence
 from interlayer.solver.records import Samples, Solution, State
-
-SAMPLE = "sample:"
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def recover_one(
         problem = measure(x, recovery.task, approach.seed)
     if recovery.keep_known:
         problem.with_known(problem.y)  # refuses before the work, not after it
-    solution, frames, interrupted = watched(approach.states(problem, model))
+    solution, animation, interrupted = watched(approach.states(problem, model))
     if recovery.keep_known:
         solution = _with_known(solution, problem)
     result = {
@@ -102,7 +100,7 @@ def recover_one(
         "square": None if square is None else [[c.real, c.imag] for c in square.corners],
         **report(solution, x, interrupted),
     }
-    write_results(folder, problem, solution, x, result, frames)
+    write_results(folder, problem, solution, x, result, animation)
     if recovery.paste_back and photo is not None and square is not None:
         write_image(folder / "pasted.png", paste_back(photo, square, solution.x_hat))
     if recovery.as_json:

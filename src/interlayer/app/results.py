@@ -24,7 +24,7 @@ GIF_FRAMES = 48
 GIF_SIZE = 256
 
 
-class Frames:
+class Animation:
     """Small pictures of a run at equal shares of its work, for an animation."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ def write_results(
     solution: Solution,
     x: Tensor | None,
     result: dict[str, Any],
-    frames: Frames,
+    animation: Animation,
 ) -> None:
     """Write the pictures, the animation, the measurements and ``result.json`` of one recovery.
 
@@ -91,7 +91,7 @@ def write_results(
         solution: solution of the problem.
         x: the truth (1, 3, H, W), if there is one.
         result: figures, see `report`.
-        frames: pictures of the run.
+        animation: pictures of the run.
     """
     task = problem.task
     assert task is not None
@@ -106,7 +106,7 @@ def write_results(
     write_image(folder / "recovered.png", solution.x_hat)
     write_image(folder / "measured.png", measured)
     write_image(folder / "comparison.png", contact_sheet(panels))
-    frames.write(folder / "progress.gif", solution.x_hat)
+    animation.write(folder / "progress.gif", solution.x_hat)
     save_problem(problem, folder / "measurements.pt")
     write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
     if solution.samples is not None:

@@ -27,10 +27,10 @@ Holdout = Annotated[
     float | None, typer.Option(help="Fraction of measurements that judge; default 0.1.")
 ]
 Precision = Annotated[str | None, typer.Option(help="float32 or bfloat16.")]
-Pictures = Annotated[
+PictureHeight = Annotated[
     int | None, typer.Option(help="Height of the kept pictures, 0: none; default 256.")
 ]
-Samples = Annotated[
+SampleCount = Annotated[
     int | None, typer.Option(help="Solutions of each job; their spread is judged. Default 1.")
 ]
 Study = Annotated[Path, typer.Option("--store", help="File of the study.")]
@@ -39,7 +39,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many jobs 
 Retry = Annotated[bool, typer.Option(help="Run failed jobs again.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default: one per 4 cores.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
-Batch = Annotated[int, typer.Option(min=1, help="Images that are recovered together.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images that are recovered together.")]
 Budget = Annotated[str | None, typer.Option(help="Time such as 2h, after which no job is started.")]
 RayAddress = Annotated[
     str | None, typer.Option("--ray", help="Run on Ray: local, auto or a cluster's address.")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from interlayer.errors import InputError
 
+SAMPLE = "sample:"  # before its name, where a file could stand
 SAMPLES = {
     # The face at the place and size that FFHQ alignment gives it: left, top, side in pixels.
     "astronaut": (130, 10, 190),

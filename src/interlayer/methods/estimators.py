@@ -134,7 +134,7 @@ class Drawn(Estimator):
 
 
 @dataclass(frozen=True)
-class Picture(Direct):
+class Interpolation(Direct):
     """`interpolation` where the measurements are pixels, `bicubic` where they are a small image."""
 
     name: str = "interpolation"
@@ -226,7 +226,7 @@ def denoises(problem: Problem) -> bool:
 
 
 ESTIMATORS: tuple[Estimator, ...] = (
-    Picture(),
+    Interpolation(),
     Denoiser(),
     Kriging(),
     Sparse("tv"),

@@ -18,10 +18,10 @@ from interlayer.networks.classifiers import Classifier, resize
 from interlayer.networks.perceptual import load_perceptual
 from interlayer.problem.problem import Problem
 from interlayer.solver.adam import BatchAdam, cosine_ramp
-from interlayer.solver.records import DEFAULT, GeneratorPoint, Settings, State
+from interlayer.solver.records import DEFAULT_SETTINGS, GeneratorPoint, Settings, State
 from interlayer.solver.solving import iterate
 
-Distance = Callable[[Tensor, Tensor], Tensor]
+ImageDistance = Callable[[Tensor, Tensor], Tensor]
 BLUR_KERNEL = 5
 SMOOTHING = 0.8
 TRUNCATION = 0.7  # of the samples to start from
@@ -139,7 +139,7 @@ class Near:
 
     x: Tensor
     weight: float = 1.0
-    distance: Distance = mean_squared_error
+    distance: ImageDistance = mean_squared_error
 
 
 class ClassFidelity:
@@ -170,7 +170,7 @@ class ClassFidelity:
         return loss - now + self._running
 
 
-def perceptual_distance(size: int = 256) -> Distance:
+def perceptual_distance(size: int = 256) -> ImageDistance:
     """The distance that a network sees between images, both reduced to ``size`` pixels.
 
     Raises:
@@ -206,7 +206,7 @@ def imagine(
     *,
     method: Method | None = None,
     near: Near | None = None,
-    settings: Settings = DEFAULT,
+    settings: Settings = DEFAULT_SETTINGS,
 ) -> Iterator[State]:
     r"""Draw images of a class with a generator that may never have seen it, step by step.
 

@@ -14,7 +14,7 @@ from interlayer.methods.presets import METHODS
 from interlayer.methods.stages import Method
 from interlayer.problem.fidelity import measurement_loss
 from interlayer.problem.problem import Problem
-from interlayer.solver.records import DEFAULT, Settings, Solution, StageRecord, State
+from interlayer.solver.records import DEFAULT_SETTINGS, Settings, Solution, StageRecord, State
 from interlayer.solver.sampling import sample
 from interlayer.solver.solving import iterate
 
@@ -58,7 +58,7 @@ def reconstruct(
     quality: str = "normal",
     steps: int | None = None,
     samples: int = 1,
-    settings: Settings = DEFAULT,
+    settings: Settings = DEFAULT_SETTINGS,
 ) -> Iterator[State]:
     """Run a method by name: one with a generator, or a classical one without.
 

@@ -8,7 +8,7 @@ from deepinv.physics import (
 )
 from torch import Tensor
 
-SAMPLE, RUN = 16_384, 1024
+THINNED, RUN = 16_384, 1024
 
 
 def project_l1_ball(v: Tensor, radius: float) -> Tensor:
@@ -53,8 +53,8 @@ def _threshold(row: Tensor, radius: float) -> Tensor:
     if whole <= 0:
         return torch.zeros_like(whole)
     tau, count, climbing = whole / row.numel(), row.numel(), True
-    if row.numel() >= 2 * SAMPLE:
-        sample = row[:: row.numel() // SAMPLE]
+    if row.numel() >= 2 * THINNED:
+        sample = row[:: row.numel() // THINNED]
         guess = _threshold(sample, radius * sample.numel() / row.numel())
         if guess < size.max():
             tau, count, climbing = guess, 0, False

@@ -89,7 +89,7 @@ class Settings:
         return seeds
 
 
-DEFAULT = Settings()
+DEFAULT_SETTINGS = Settings()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -10,7 +10,7 @@ import torch
 from interlayer.generators import Generator
 from interlayer.methods.stages import Method
 from interlayer.problem.problem import Problem
-from interlayer.solver.records import DEFAULT, Samples, Settings, Solution, State
+from interlayer.solver.records import DEFAULT_SETTINGS, Samples, Settings, Solution, State
 from interlayer.solver.solving import iterate
 
 
@@ -19,7 +19,7 @@ def sample(
     generator: Generator,
     method: Method,
     count: int,
-    settings: Settings = DEFAULT,
+    settings: Settings = DEFAULT_SETTINGS,
 ) -> Iterator[State]:
     """Run a method ``count`` times, each from a random latent code of its own seed.
 

@@ -29,13 +29,13 @@ from interlayer.solver.adam import BatchAdam, Langevin, cosine_ramp
 from interlayer.solver.beginning import check, starting_space
 from interlayer.solver.image_stage import ImageStage
 from interlayer.solver.objective import Objective
-from interlayer.solver.records import DEFAULT, GeneratorPoint, Settings, Solution, State
+from interlayer.solver.records import DEFAULT_SETTINGS, GeneratorPoint, Settings, Solution, State
 from interlayer.solver.run import Look, Recorder
 from interlayer.solver.search_space import SearchSpace
 
 
 def iterate(
-    problem: Problem, generator: Generator, method: Method, settings: Settings = DEFAULT
+    problem: Problem, generator: Generator, method: Method, settings: Settings = DEFAULT_SETTINGS
 ) -> Iterator[State]:
     """Run a method on a problem, one `State` per step.
 

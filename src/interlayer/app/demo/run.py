@@ -15,7 +15,7 @@ from torch import Tensor
 
 from interlayer.app.approach import Approach
 from interlayer.app.demo.choices import MASK_FILE
-from interlayer.app.results import Frames, report, write_results
+from interlayer.app.results import Animation, report, write_results
 from interlayer.generators import Generator
 from interlayer.media.images import to_tensor, write_image
 from interlayer.problem.problem import Problem
@@ -94,12 +94,12 @@ def fulfil(
     Raises:
         InputError: if the task or the method does not suit.
     """
-    problem, frames = order.problem(), Frames()
+    problem, animation = order.problem(), Animation()
     started, shown = time.monotonic(), float("-inf")
     state, interrupted = None, False
     for state in order.approach.states(problem, generator):
         now = time.monotonic()
-        frames.offer(state)
+        animation.offer(state)
         if now - shown >= INTERVAL:
             shown = now
             yield _update(state, now - started)
@@ -111,7 +111,7 @@ def fulfil(
     header = order.approach.header(problem, generator) | {"generator": name}
     result = header | report(solution, order.x, interrupted)
     with TemporaryDirectory() as folder:
-        write_results(Path(folder), problem, solution, order.x, result, frames)
+        write_results(Path(folder), problem, solution, order.x, result, animation)
         files = _kept(Path(folder), order)
     files["repeat.sh"] = (command(order, name) + "\n").encode()
     files["repeat.py"] = python(order, name).encode()

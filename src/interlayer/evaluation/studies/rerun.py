@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from interlayer.evaluation.studies.sources import GENERATED, SAMPLE
+from interlayer.evaluation.studies.sources import GENERATED
 from interlayer.evaluation.studies.store import Row
+from interlayer.media.samples import SAMPLE
 
 MANY_FILES = 20
 AXES = ("source", "method", "seed")

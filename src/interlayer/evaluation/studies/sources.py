@@ -14,9 +14,9 @@ from deepinv.datasets import ImageFolder
 from interlayer.errors import InputError
 from interlayer.evaluation.studies.jobs import digest, digest_files
 from interlayer.evaluation.studies.parsing import parse_seeds
-from interlayer.media.samples import sample_photo
+from interlayer.media.samples import SAMPLE, sample_photo
 
-GENERATED, SAMPLE, DEEPINV = "generated:", "sample:", "deepinv:"
+GENERATED, DEEPINV = "generated:", "deepinv:"
 SUFFIXES = {
     *(".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".avif", ".jp2")
 }

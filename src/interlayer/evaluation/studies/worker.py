@@ -37,11 +37,11 @@ from interlayer.evaluation.studies.jobs import (
     open_generator,
     task_digest,
 )
-from interlayer.evaluation.studies.sources import GENERATED, SAMPLE
+from interlayer.evaluation.studies.sources import GENERATED
 from interlayer.evaluation.studies.store import ORACLE
 from interlayer.generators.base import Generator, draw_truths
 from interlayer.media.images import read_image, to_picture
-from interlayer.media.samples import sample_photo
+from interlayer.media.samples import SAMPLE, sample_photo
 from interlayer.memory import keep_freed_memory
 from interlayer.methods.classical import CLASSICAL
 from interlayer.problem.measurements import measure
