@@ -22,7 +22,7 @@ def say(text: str) -> None:
 
 
 def watched(states: Iterator[State]) -> tuple[Solution, Animation, bool]:
-    """Run to the end with a bar; return the solution, some animation and whether Ctrl-C ended it."""
+    """Run to the end with a bar; return solution, animation and whether Ctrl-C ended it."""
     animation = Animation()
     state, interrupted = None, False
     try:
