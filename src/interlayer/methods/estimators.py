@@ -48,7 +48,7 @@ class Candidate:
     Attributes:
         x: images (B, 3, H, W).
         level: parameter that it was made with, such as a weight λ, one per image (B, 1, 1, 1).
-        done: fraction of the estimator's work that is done with it, in (0, 1].
+        done: fraction of the estimator's work that is done with it, in [0, 1].
     """
 
     x: Tensor

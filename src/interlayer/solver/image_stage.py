@@ -20,7 +20,7 @@ Reference: Dhar, Grover, Ermon, Modeling Sparse Deviations, arXiv 1807.01442, fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -98,34 +98,26 @@ class ImageStage:
         if not self.split.judges:
             yield self._tick("projection", self._consistent(drawn[-1]))
             return
-        evidence = Evidence(self.problem, self.split, tuple(drawn))
-        known = self.problem.known is not None
-        judged = self.split.judged_pixels() if known else None
-        best, found, done = Best(), list[tuple[Estimator, Best]](), 0.0
-        for estimator in [*(Drawn(place=i) for i in range(len(drawn))), *self.estimators]:
-            own = Best()
-            for candidate in estimator.from_fitted(evidence):
-                proposed = self._offer(own, candidate)
-                if judged is None or isinstance(estimator, Drawn):  # a hole is the generator's
-                    best.offer(**proposed)
-                if estimator.work:
-                    now = done + estimator.work * candidate.done
-                    yield Tick(estimator.name, best["x"], best["predicted"], now)
-            done += estimator.work
-            found.append((estimator, own))
+        problem, best = self.problem, Best()
+        evidence = Evidence(problem, self.split, tuple(drawn))
+        judged = self.split.judged_pixels() if problem.known is not None else None
+        # 1. candidates of every estimator
+        found, done = yield from self._propose(evidence, judged, best)
+        # 2. the combination that best predicts what is held out
         weights = self._weights([own for _, own in found])
         parts = torch.stack([w * own["x"] for w, (_, own) in zip(weights, found, strict=True)])
         stacked = _continued(parts.sum(0), drawn[-1], judged)
-        if self.problem.slow:
+        if problem.slow:
             yield self._tick("average", stacked)
             return
-        deviation, own = Deviation(self.problem, self.split, stacked), Best()
+        # 3. a sparse deviation from it
+        deviation, own = Deviation(problem, self.split, stacked), Best()
         for candidate in deviation.from_fitted():
             best.offer(**self._offer(own, candidate))
             now = done + deviation.work * candidate.done
             yield Tick("deviation", best["x"], best["predicted"], now)
-        done += deviation.work
-        again = torch.zeros_like(stacked)
+        # 4. the same from all measurements
+        done, again = done + deviation.work, torch.zeros_like(stacked)
         for w, (estimator, each) in zip(weights, found, strict=True):
             if w.any():
                 candidate = Candidate(each["x"], each["level"])
@@ -136,6 +128,25 @@ class ImageStage:
         centre = _continued(again, drawn[-1], judged)
         x = deviation.from_everything(centre, Candidate(own["x"], own["level"]))
         yield self._tick("all data", self._consistent(x))
+
+    def _propose(
+        self, evidence: Evidence, judged: Tensor | None, best: Best
+    ) -> Generator[Tick, None, tuple[list[tuple[Estimator, Best]], float]]:
+        """Ask every estimator for candidates; return each with its own best, and the work done."""
+        generators = [Drawn(place=place) for place in range(len(evidence.drawn))]
+        found, done = list[tuple[Estimator, Best]](), 0.0
+        for estimator in (*generators, *self.estimators):
+            own = Best()
+            for candidate in estimator.from_fitted(evidence):
+                proposed = self._offer(own, candidate)
+                if judged is None or estimator in generators:  # a hole is the generator's
+                    best.offer(**proposed)
+                if estimator.work:
+                    now = done + estimator.work * candidate.done
+                    yield Tick(estimator.name, best["x"], best["predicted"], now)
+            done += estimator.work
+            found.append((estimator, own))
+        return found, done
 
     def _offer(self, own: Best, candidate: Candidate) -> dict[str, Tensor]:
         """Judge a candidate and keep it if it is its estimator's best; return what `Best` takes."""
