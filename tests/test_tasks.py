@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from interlayer import InputError, make_physics, write_image
 from interlayer.problem import TASKS, UniformQuantiser
-from interlayer.problem.tasks import masks_of, split_task
+from interlayer.problem.tasks import tensors_of, split_task
 
 SIZE = (3, 32, 32)
 LEVELS = {
@@ -107,7 +107,7 @@ def test_mask_files_keep_their_white_pixels_and_need_not_be_read_twice(mask: Pat
     physics = make_physics(f"{task}+deblur:1+denoise:0.1", SIZE)
     y = make_physics(task, SIZE)(x)
     assert y[..., :5].eq(1).all() and y[..., 5:].eq(0).all()
-    masks = masks_of(physics)
+    masks = tensors_of(physics)
     mask.unlink()
     again = make_physics(f"{task}+deblur:1+denoise:0.1", SIZE, masks=masks)
     assert torch.equal(again(x), physics(x))
