@@ -11,7 +11,8 @@ from deepinv.physics import BlurFFT, Decolorize, NoiseModel, Physics
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.media.images import read_mask
+from interlayer.media.files import naming_file
+from interlayer.media.masks import read_mask, resize_mask
 from interlayer.problem.blur import (
     OpenBlur,
     disc_kernel,
@@ -130,7 +131,10 @@ def _inpaint(part: Part) -> Physics:
 def _mask(part: Part) -> Physics:
     mask = part.tensors.get(part.level)
     if mask is None:
-        mask = read_mask(Path(part.level), part.width)
+        path = Path(part.level)
+        known = read_mask(path, "known").known
+        with naming_file(path):
+            mask = resize_mask(known, part.height, part.width).float()
     if mask.shape != (1, 1, part.height, part.width):
         raise part.wrong(f"the mask must be {part.width}x{part.height}, like the image")
     physics = inpainting(part.size, mask)

@@ -9,23 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from interlayer.media.jpeg_tables import BLOCK, standard_tables
 from interlayer.problem.linear import MatrixFree, replicate_transposed
 
-BLOCK = 8
 _TO_YCC = torch.tensor(  # JFIF, full range; chroma without its offset
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
 )
 _LEVEL_STD = 12**-0.5  # of a number that is rounded, in steps
-# ISO 10918-1, annex K: the steps of quality 50, by rows of vertical frequency.
-_LUMA = (
-    "16 11 10 16 24 40 51 61 12 12 14 19 26 58 60 55 14 13 16 24 40 57 69 56 14 17 22 29 51 87 80 "
-    "62 18 22 37 56 68 109 103 77 24 35 55 64 81 104 113 92 49 64 78 87 103 121 120 101 72 92 95 "
-    "98 112 100 103 99"
-)
-_CHROMA = (
-    "17 18 24 47 99 99 99 99 18 21 26 66 99 99 99 99 24 26 56 99 99 99 99 99 47 66 99 99 99 99 99 "
-    "99" + 32 * " 99"
-)
 
 
 class Steps(NamedTuple):
@@ -48,14 +38,7 @@ class Steps(NamedTuple):
         >>> Steps.of_quality(50).luma[0, :3].tolist(), Steps.of_quality(90).luma[0, 0].item()
         ([16.0, 11.0, 10.0], 3.0)
         """
-        scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-        tables = [
-            ((torch.tensor([float(q) for q in text.split()]) * scale + 50) // 100)
-            .clamp(1, 255)
-            .reshape(BLOCK, BLOCK)
-            for text in (_LUMA, _CHROMA)
-        ]
-        return cls(tables[0], tables[1])
+        return cls(*standard_tables(quality))
 
     def rescaled(self, factor: float) -> Steps:
         """Steps that suit the picture once it is ``factor`` < 1 times as large.

@@ -14,7 +14,7 @@ the problem, as operators and noise of the task that stands for the photo:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,7 +22,6 @@ import torch.nn.functional as F
 from deepinv.physics import Decolorize, Inpainting
 from torch import Tensor
 
-from interlayer.errors import InputError
 from interlayer.media.faces import Square, cut
 from interlayer.media.photos import Photo, read_photo
 from interlayer.problem.blur import OpenBlur
