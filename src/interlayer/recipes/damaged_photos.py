@@ -1,41 +1,44 @@
 """Photos that are measurements already: noisy, small, blurred, grey, scratched, compressed.
 
-Nothing about a photo is exact. Its numbers were rounded, perhaps twice, by the camera and by JPEG; what
-lay beyond its edges is unknown; the level that someone gives is a guess. All of that becomes part of
-the problem, as operators and noise of the task that stands for the photo:
+Nothing about a photo is exact. Its numbers were rounded by the camera, and again by JPEG; what lay
+beyond its edges is unknown. All of that becomes part of the problem, as a task that stands for the
+photo at its own size:
 
-    superres:K     from the sizes: the image is K times as large as the photo
-    colorize, deblur:SIGMA,open and so on, as the user says, in pixels of the photo
-    mask:seen      what the photo shows: neither holes nor, for a blur, its edges
-    jpeg-file:GRID in place of the pixels of a JPEG file, the numbers in it, whose errors are independent
-    denoise:S      at least the rounding to 8 bits
+    superres:K          from the sizes: the image is K times as large as the photo
+    deblur:SIGMA,open   as the user says, in pixels of the photo, with open edges
+    mask:seen           what the photo shows: no holes, nor edges that depend on what is beyond
+    jpeg-file:GRID      in place of pixels the numbers in the file, whose errors are independent
+    denoise:S           at least the rounding to 8 bits
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from deepinv.physics import Decolorize, Inpainting
+from deepinv.physics import Decolorize
 from torch import Tensor
 
-from interlayer.media.faces import Square, cut
+from interlayer.errors import InputError
+from interlayer.media.faces import Square, cut, middle_square
+from interlayer.media.masks import Meaning, cut_mask, fit_mask, read_mask
 from interlayer.media.photos import Photo, read_photo
 from interlayer.problem.blur import OpenBlur
+from interlayer.problem.facts import known_pixels
 from interlayer.problem.jpeg_coefficients import JPEGCoefficients, Steps, believed
 from interlayer.problem.linear import operators_of
 from interlayer.problem.noise_level import estimate_noise
 from interlayer.problem.problem import Problem
-from interlayer.problem.tasks import Task, make_physics, split_task
+from interlayer.problem.tasks import JPEG_STEPS, Task, make_physics, split_task
 
 Note = Callable[[str], None]
 ROUNDING = 1 / 255 / 12**0.5
-HOLES = ("inpaint", "mask", "box", "half")
-BLURS = ("deblur", "defocus", "motion")
-MIXING = ("circulant", "gaussian", "phase")
+LEAST_NOISE, LEAST_SIDE = 1e-3, 16
+HOLES, BLURS = ("inpaint", "box", "half"), ("deblur", "defocus", "motion")
+SEEN = "seen"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,60 +47,113 @@ class Picture:
 
     Attributes:
         y: its pixels (1, 3, s, s) in [0, 1].
-        known: mask (1, 1, s, s) of those that are intact; ``None`` for all.
+        known: mask (1, 1, s, s) of bool, those that are intact.
         steps: quantisation of the JPEG file, at the scale of the picture; ``None`` for others.
-        offset: rows and columns of the file's grid of blocks above and left of the picture.
+        offset: rows and columns of the file above and left of the picture.
         scale: size of a pixel of the photo, in pixels of the picture, at most 1.
     """
 
     y: Tensor
-    known: Tensor | None = None
+    known: Tensor
     steps: Steps | None = None
     offset: tuple[int, int] = (0, 0)
     scale: float = 1.0
 
     @property
     def side(self) -> int:
+        """The side s in pixels."""
         return self.y.shape[-1]
 
-    def resized(self, side: int) -> Picture:
-        """The picture at a smaller size."""
-        factor = side / self.side
-        y = F.interpolate(self.y, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
-        known = self.known
-        if known is not None:
-            known = F.interpolate(known.float(), (side, side), mode="area") >= 1
-        steps = None if self.steps is None else self.steps.rescaled(factor)
-        return Picture(y, known, steps, (0, 0), self.scale * factor)
 
+def cut_picture(photo: Photo, known: Tensor, largest: int, square: Square | None = None) -> Picture:
+    """Cut a square out of a photo, at its own size or at most ``largest``.
 
-def cut_picture(photo: Photo, largest: int, square: Square | None = None) -> Picture:
-    """The central square of a photo, or a turned one, at its own size or at most ``largest``."""
+    Args:
+        photo: photo.
+        known: mask (1, 1, H, W) of bool, pixels of the photo that are intact.
+        largest: upper bound of the side in pixels.
+        square: a turned square; ``None`` takes the largest in the middle, on whole pixels.
+    """
     steps = None
     if photo.jpeg is not None:
         chroma = photo.jpeg.luma if photo.jpeg.chroma is None else photo.jpeg.chroma
-        steps = Steps(photo.jpeg.luma.float(), chroma.float(), photo.jpeg.subsampling)
-    if square is not None:
-        side = min(largest, max(8, round(square.side)))
-        factor = min(1.0, side / square.side)
-        known = photo.known
-        if known is not None:
-            known = cut(known.float().expand(-1, 3, -1, -1), square, side)[:, :1] >= 0.99
-        steps = None if steps is None else steps.rescaled(factor)
-        return Picture(cut(photo.x, square, side), known, steps, (0, 0), factor)
-    height, width = photo.x.shape[-2:]
-    side = min(height, width)
-    above, left = (height - side) // 2, (width - side) // 2
-    rows, columns = slice(above, above + side), slice(left, left + side)
-    known = None if photo.known is None else photo.known[..., rows, columns]
-    picture = Picture(photo.x[..., rows, columns], known, steps, (above, left))
-    return picture if side <= largest else picture.resized(largest)
+        steps = Steps(photo.jpeg.luma, chroma)
+    middle = middle_square(photo.x)
+    if square is None and middle.side <= largest:
+        above, left = (int(part) for part in (middle.corners[0].imag, middle.corners[0].real))
+        rows, columns = (slice(start, start + round(middle.side)) for start in (above, left))
+        inside = (..., rows, columns)
+        return Picture(photo.x[inside], known[inside], steps, (above, left))
+    square = square or middle
+    side = min(largest, max(1, round(square.side)))
+    factor = min(1.0, side / square.side)
+    steps = None if steps is None else steps.rescaled(factor)
+    return Picture(cut(photo.x, square, side), cut_mask(known, square, side), steps, (0, 0), factor)
 
 
 def read_measured(
-    path: Path, task: str, img_size: tuple[int, ...], seed: int = 0, note: Note | None = None
+    path: Path,
+    task: str,
+    img_size: tuple[int, ...],
+    seed: int = 0,
+    note: Note | None = None,
+    meaning: Meaning | None = None,
 ) -> Problem:
-    return explain(cut_picture(read_photo(path), img_size[-1]), task, img_size, seed, note)
+    """Take the middle of a photo as the measurements of a task, of which no truth is known.
+
+    Args:
+        path: the photo.
+        task: task that describes how the photo came about, see `explain`; a ``mask:FILE`` in it
+            goes the photo's way: turned, resized and cut as the photo is.
+        img_size: shape (3, H, W) of the image to recover.
+        seed: seed of the operator.
+        note: function that is called with one sentence for each thing assumed.
+        meaning: what white is in masks, see `interlayer.media.masks.read_mask`.
+
+    Raises:
+        InputError: if a file cannot be read, or as for `explain`.
+    """
+    say = note or _silently
+    photo = read_photo(path)
+    if photo.notes:
+        say(f"{path.name}: {', '.join(photo.notes)}")
+    known, rest = known_in(photo, task, say, meaning)
+    picture = cut_picture(photo, known, img_size[-1])
+    height, width = photo.x.shape[-2:]
+    if height != width:
+        say(f"{path.name}: {width}x{height} cropped to its central square")
+    return explain(picture, rest, img_size, seed, note)
+
+
+def known_in(
+    photo: Photo, task: str, note: Note, meaning: Meaning | None = None
+) -> tuple[Tensor, str]:
+    """The intact pixels (1, 1, H, W) of a photo by its alpha and masks, and the task without them.
+
+    Args:
+        photo: photo.
+        task: task with any number of ``mask:FILE``.
+        note: function that is called with what was guessed.
+        meaning: what white is in masks.
+
+    Raises:
+        InputError: if a mask cannot be read, has another shape, or nothing is left.
+    """
+    known = torch.ones_like(photo.x[:, :1], dtype=torch.bool)
+    if photo.known is not None:
+        known = photo.known
+        note("what is transparent in the photo is taken as missing")
+    others = list[str]()
+    for part in split_task(task):
+        if not part.startswith("mask:"):
+            others.append(part)
+            continue
+        mask = read_mask(part.removeprefix("mask:"), meaning)
+        note(f"{Path(part.removeprefix('mask:')).name}: {', '.join(mask.notes)}")
+        known = known & fit_mask(mask.known, photo)
+    if not known.any():
+        raise InputError("no pixel of the photo is known; give masks that leave some")
+    return known, "+".join(others)
 
 
 def explain(
@@ -107,83 +163,51 @@ def explain(
     seed: int = 0,
     note: Note | None = None,
 ) -> Problem:
-    note = note or (lambda text: None)
-    parts = [part.partition(":")[::2] for part in split_task(task)]
-    names = [name for name, _ in parts]
-    picture, first = _enlargement(picture, parts, img_size[-1], note)
-    y, tensors = picture.y, dict[str, Tensor]()
+    """Take a picture as the measurements of an image.
+
+    What the picture tells need not be given: the factor of ``superres`` follows from the sizes, the
+    noise of ``denoise`` and the steps of a JPEG file from the picture. Levels in pixels are in
+    pixels of the photo.
+
+    Args:
+        picture: picture to explain.
+        task: parts such as ``deblur:2``, see `interlayer.problem.TASKS`; empty for a photo that is
+            only small or incomplete.
+        img_size: shape (3, H, W) of the image to recover.
+        seed: seed of the operator.
+        note: function that is called with one sentence for each thing assumed.
+
+    Raises:
+        InputError: if a part is unknown, its level is missing or out of range, or it measures no
+            picture.
+    """
+    say = note or _silently
+    parts = [_Part(*part.partition(":")[::2]) for part in split_task(task)] if task else []
+    for part in parts:
+        part.check()
+    picture = _as_small_as_said(picture, parts, img_size[-1])
     size = (3, picture.side, picture.side)
-    texts = list[str]()
-    seen = torch.ones(1, 1, *size[1:]) if picture.known is None else picture.known.float()
-    band = 0
-    for name, level in parts:
-        if name == "colorize":
-            y = Decolorize(img_size=size).A(y)
-            texts.append(name)
-        elif name in BLURS:
-            text = f"{name}:{_scaled(level, picture.scale)},open"
-            blur = make_physics(text, size)
-            assert isinstance(blur, OpenBlur)
-            trusted = blur.trusted
-            band = max(band, int((trusted[0, 0, picture.side // 2] == 0).sum()) // 2)
-            seen = seen * trusted
-            texts.append(text)
-        elif name in HOLES:
-            physics = make_physics(f"{name}:{level}", size, seed)
-            assert isinstance(physics, Inpainting)
-            seen = seen * physics.get_buffer("mask")[:, :1]
-    sigma = ROUNDING
-    noises = [(name, level) for name, level in parts if name.startswith("denoise")]
-    if noises:
-        name, level = noises[0]
-        sigma = float(level) if level else max(1e-3, estimate_noise(y).max().item())
-    steps = picture.steps
-    for name, level in parts:
-        if name == "jpeg" and level and steps is None:
-            steps = Steps.of_quality(int(level))
-    channels = y.shape[1]
-    holes = bool((seen == 0).any()) and not (
-        band and picture.known is None and not any(n in HOLES for n in names)
-    )
-    if steps is not None and not holes:
-        steps = believed(steps, y, picture.offset)
-        spread = 12 * (255 * sigma) ** 2
-        steps = Steps(
-            (steps.luma**2 + spread).sqrt(), (steps.chroma**2 + spread).sqrt(), steps.coarser
-        )
-        tensors["steps"] = torch.stack([steps.luma, steps.chroma])
-        a, l = picture.offset
-        texts.append(f"jpeg-file:{a},{l},{steps.coarser[0]},{steps.coarser[1]},{band}")
-        sigma = JPEGCoefficients((channels, *size[1:]), steps, picture.offset).sigma
-    elif bool((seen == 0).any()):
-        tensors["seen"] = seen
-        texts.append("mask:seen")
-    exact = holes and not noises and set(names) <= set(HOLES) and first is None
-    if first is not None:
-        texts.insert(0, first)
-    if not exact:
-        texts.append(f"denoise:{sigma:.4g}")
+    grey = any(part.name == "colorize" for part in parts)
+    y = Decolorize(img_size=size).A(picture.y) if grey else picture.y
+    seen = picture.known
+    for part in parts:
+        if part.name in HOLES:
+            known = known_pixels(make_physics(part.text, size, seed))
+            assert known is not None
+            seen = seen & known[:, :1]
+    operators = [part.operator(picture.scale) for part in parts if part.acts]
+    for part, text in zip([part for part in parts if part.acts], operators, strict=True):
+        if picture.scale < 1 and part.name in BLURS:
+            say(f"{part.text} of the photo is {text} of the picture, which is {picture.scale:.3g} "
+                "times as large")
+    noise = _noise(y, parts, seen, say)
+    last, tensors, noise = _sensor(y, picture, parts, seen, operators, noise)
+    enlarged = [f"superres:{img_size[-1] / picture.side:.6g}"] * (picture.side < img_size[-1])
+    exact = last == [f"mask:{SEEN}"] and not enlarged and not operators and noise == ROUNDING
+    texts = [*enlarged, *operators, *last, *([] if exact else [_level(noise)])]
     made = Task("+".join(texts), img_size, seed, tensors)
     physics = made.physics()
-    last = operators_of(physics)[-1]
-    if isinstance(last, Inpainting | JPEGCoefficients):
-        y = last.A(y)
-    note(f"the photo is taken as {made.text}")
+    measures = operators_of(physics)[-1]
+    if last:
+        y = measures.A(y)
     return Problem(physics, y, task=made, approximate=True)
-
-
-def _scaled(level: str, factor: float) -> str:
-    length, _, angle = level.partition(",")
-    return f"{float(length) * factor:.4g}" + (f",{angle}" if angle else "")
-
-
-def _enlargement(picture, parts, size, note):
-    given = 1.0
-    for name, level in parts:
-        if name in ("superres", "superres-avg") and level:
-            given *= float(level)
-    if picture.side > 1.01 * size / given:
-        picture = picture.resized(round(size / given))
-    if picture.side == size:
-        return picture, None
-    return picture, f"superres:{size / picture.side:.6g}"
