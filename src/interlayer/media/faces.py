@@ -146,8 +146,8 @@ def middle_square(photo: Tensor) -> Square:
     """
     height, width = photo.shape[-2:]
     side = min(height, width)
-    corner = complex((width - side) // 2, (height - side) // 2)
-    return Square(corner + (1 + 1j) * side / 2, complex(side / 2))
+    left, top = (width - side) // 2, (height - side) // 2
+    return Square(complex(left + side / 2, top + side / 2), complex(side / 2))
 
 
 def cut(photo: Tensor, square: Square, size: int) -> Tensor:
@@ -163,8 +163,7 @@ def cut(photo: Tensor, square: Square, size: int) -> Tensor:
     region = photo[..., top:bottom, left:right]
     v = _lattice(size, size, photo.device) * (2 / size) - (1 + 1j)
     at = square.centre + square.axis * v - complex(left, top)
-    x = at.real / (right - left) * 2 - 1
-    y = at.imag / (bottom - top) * 2 - 1
+    x, y = at.real / (right - left) * 2 - 1, at.imag / (bottom - top) * 2 - 1
     return _values_at(_reduced(region, square.side / size), x, y).clamp(0, 1)
 
 

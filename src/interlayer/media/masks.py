@@ -154,8 +154,8 @@ def share_known(known: Tensor) -> str:
     '75 % of the picture is known'
     """
     share = known.float().mean().item()
-    percent = f"{min(max(100 * share, 0.01), 99.99):.3g}" if 0 < share < 1 else f"{100 * share:g}"
-    text = f"{percent} % of the picture is known"
+    percent = share * 100 if share in (0, 1) else min(max(share * 100, 0.01), 99.99)
+    text = f"{percent:.{4 if share >= NEARLY_ALL else 3}g} % of the picture is known"
     if share == 1:
         return f"{text}, so that nothing is missing"
     if share >= NEARLY_ALL:
