@@ -48,7 +48,7 @@ def test_every_level_of_every_damage_is_a_task(name: str) -> None:
     damage = DAMAGES[name]
     for level in (damage.low, damage.default, damage.high):
         masks = {MASK_FILE: torch.ones(1, 1, 64, 64)}
-        physics = make_physics(task_of(name, level, 64), (3, 64, 64), masks=masks)
+        physics = make_physics(task_of(name, level, 64), (3, 64, 64), tensors=masks)
         assert physics(torch.rand(1, 3, 64, 64)).isfinite().all()
 
 

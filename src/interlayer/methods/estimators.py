@@ -136,7 +136,7 @@ class Drawn(Estimator):
 
 @dataclass(frozen=True)
 class Interpolation(Direct):
-    """The plain picture: `interpolation` of pixels, `bicubic` of a small image, `plain` of others."""
+    """The picture as it is: `interpolation` of pixels, `bicubic` of a small one, else `plain`."""
 
     name: str = "interpolation"
     work: float = 10

@@ -228,11 +228,11 @@ def _coloured(part: Part) -> tuple[int, ...]:
 
 
 def _jpeg_file(part: Part) -> Physics:
-    above, left, down, across, band = (int(number) for number in part.level.split(","))
+    above, left, band = (int(number) for number in part.level.split(","))
     table = part.tensors[JPEG_STEPS]
     doubt = torch.full((1, 1, part.height, part.width), BEYOND_EDGES)
     doubt[..., band : part.height - band, band : part.width - band] = 0
-    steps = Steps(table[0], table[1], (down, across))
+    steps = Steps(table[0], table[1])
     return _made_of(JPEGCoefficients(part.size, steps, (above, left), doubt), JPEG_STEPS, table)
 
 

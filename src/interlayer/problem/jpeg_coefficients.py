@@ -97,11 +97,12 @@ class JPEGCoefficients(MatrixFree):
         inside = F.pad(torch.ones(1, 1, height, width), self.pads)
         doubt = torch.zeros(1, 1, height, width) if doubt is None else doubt
         extra = F.avg_pool2d(F.pad((255 / _ROUNDED * doubt).square(), self.pads), BLOCK)
-        whole = (F.avg_pool2d(inside, BLOCK) == 1).float()
-        tables = (steps.luma, steps.chroma, steps.chroma)[:channels]
-        widths = [(_tiled(1 + 0 * extra, t.square()) + _tiled(extra, 1 + 0 * t)).sqrt() for t in tables]
-        inside = _tiled(whole, torch.ones(BLOCK, BLOCK))
-        self.register_buffer("lattice", torch.cat([255 * self.scale * inside / w for w in widths], 1))
+        whole = _tiled((F.avg_pool2d(inside, BLOCK) == 1).float(), torch.ones(BLOCK, BLOCK))
+        planes = [
+            255 * self.scale * whole / _widened(table, extra)
+            for table in (steps.luma, steps.chroma, steps.chroma)[:channels]
+        ]
+        self.register_buffer("lattice", torch.cat(planes, 1))
 
     @property
     def sigma(self) -> float:
@@ -195,3 +196,9 @@ def _spread(values: Tensor, known: Tensor) -> Tensor:
         values = torch.where(known, values, sums / weight.clamp_min(1e-12))
         known = known | (weight > 0)
     return values
+
+
+def _widened(table: Tensor, extra: Tensor) -> Tensor:
+    """Steps (1, 1, H, W) of all blocks, whose squares are larger by ``extra`` (1, 1, h, w)."""
+    squares = _tiled(torch.ones_like(extra), table.square())
+    return (squares + _tiled(extra, torch.ones_like(table))).sqrt()

@@ -11,7 +11,7 @@ from torch import Tensor
 class BicubicDownsampling(LinearPhysics):
     r"""Bicubic downsampling with antialiasing as two small matrix products.
 
-    ``A x = R x Rᵀ`` for each channel, R (round(H/K), H) being the resampling matrix of PyTorch's (and
+    ``A x = R x Rᵀ`` for each channel, R (H/K, H) being the resampling matrix of PyTorch's (and
     Pillow's) antialiased bicubic filter. deepinv's own operator convolves at full resolution,
     which takes seconds a step at K = 16 on a 1024x1024 image.
 
