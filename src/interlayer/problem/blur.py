@@ -113,7 +113,7 @@ def disc_kernel(radius: float, largest: int) -> Tensor:
         largest: upper bound of k, which is odd.
 
     >>> disc_kernel(1.5, largest=64)[0, 0, 1]
-    tensor([0.1122, 0.1413, 0.1122])
+    tensor([0.1386, 0.1419, 0.1386])
     """
     reach = min(math.ceil(radius - 0.5), (largest - 1) // 2)
     fine = 16  # points along the side of a pixel
