@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -22,6 +23,26 @@ def gaussian_kernel(sigma: float, largest: int) -> Tensor:
     offsets = torch.arange(-reach, reach + 1, dtype=torch.float64)
     profile = torch.softmax(-offsets.square() / (2 * sigma**2), dim=0)
     return torch.outer(profile, profile).float()[None, None]
+
+
+def disc_kernel(radius: float, largest: int) -> Tensor:
+    """A disc (1, 1, k, k) of sum 1, the blur of a lens out of focus.
+
+    A pixel holds the share of it that lies within the radius.
+
+    Args:
+        radius: radius in pixels.
+        largest: upper bound of k, which is odd.
+
+    >>> disc_kernel(1.5, largest=64)[0, 0, 1]
+    tensor([0.1122, 0.1413, 0.1122])
+    """
+    reach = min(math.ceil(radius - 0.5), (largest - 1) // 2)
+    fine = 16  # points along the side of a pixel
+    points = (torch.arange((2 * reach + 1) * fine, dtype=torch.float64) + 0.5) / fine - reach - 0.5
+    inside = points[:, None].square() + points.square() <= max(radius, 0.5) ** 2
+    kernel = F.avg_pool2d(inside.double()[None, None], fine)
+    return (kernel / kernel.sum()).float()
 
 
 def motion_kernel(length: float, angle: float) -> Tensor:
