@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -19,12 +19,12 @@ Shape = Literal["none", "gaussian", "disc", "line"]
 
 _LUMA = (0.299, 0.587, 0.114)
 _LEAST_SIDE = 48
-# Sizes that are told from a sharp photo's own softness: where the noise is that of an 8-bit file,
-# and where there is more of it. Both are in pixels, the first row of a photo, the second at SIDE.
+# Sizes that are told from a photo's own softness, in pixels: where the noise is no more than an
+# 8-bit file's, so that the blur is seen to come last, and otherwise, in a photo of SIDE.
 _FAINT = {"gaussian": 0.75, "disc": 1.5, "line": 2.5}
-_PLAIN = {"gaussian": 1.4, "disc": 2.6, "line": 5.0}
+_PLAIN = {"gaussian": 1.4, "disc": 2.8, "line": 5.0}
 _WIDEST = {"gaussian": 1 / 24, "disc": 1 / 16, "line": 1 / 10}  # of the shorter side
-_ROUNDING = sum(w**2 for w in _LUMA) / 12 / 255**2
+_CLEAN = 2.5 / 12 / 255**2  # a noise floor that rounding to 8 bits may explain
 _EVIDENCE = 15.0  # that a blur explains a spectrum better, as a logarithm of odds
 
 
@@ -140,13 +140,15 @@ def estimate_blur(
     factor = min(1.0, SIDE / side)
     if factor < 1:
         grey, counts = (
-            F.interpolate(
-                part[None, None], scale_factor=factor, mode="bilinear", antialias=True
-            )[0, 0]
+            F.interpolate(part[None, None], scale_factor=factor, mode="bilinear", antialias=True)[
+                0, 0
+            ]
             for part in (grey, counts)
         )
     spectrum = spectrum_of(grey, counts > 0.999)
-    return Blur("none") if spectrum is None else _best(spectrum, shapes, side * factor, factor)
+    if spectrum is None:
+        return Blur("none")
+    return _best(spectrum, shapes, side * factor).scaled(1 / factor)
 
 
 def _grey(y: Tensor) -> Tensor:
@@ -157,27 +159,29 @@ def _grey(y: Tensor) -> Tensor:
     return torch.einsum("c,chw->hw", torch.tensor(_LUMA, dtype=torch.float64), picture)
 
 
-def _best(spectrum: Spectrum, shapes: Sequence[str], side: float, factor: float) -> Blur:
-    """The blur in pixels of a photo whose spectrum was measured at ``factor`` times its size."""
-    searches: dict[str, Callable[[Spectrum, float], Blur]] = {
-        "gaussian": lambda s, widest: _round_blur(s, "gaussian", 0.4, widest),
-        "disc": lambda s, widest: _round_blur(s, "disc", 0.8, widest),
-        "line": _line_blur,
-    }
-    found = [searches[shape](spectrum, side * _WIDEST[shape]) for shape in shapes]
-    none = spectrum.explained_by(Blur("none").transfer).misfit
-    for blur in sorted(found, key=lambda each: spectrum.explained_by(each.transfer).misfit):
-        fit = spectrum.explained_by(blur.transfer)
-        clean = fit.floor < 4 * _ROUNDING
-        least = _FAINT[blur.shape] if clean else max(_FAINT[blur.shape], _PLAIN[blur.shape] * side / SIDE)
-        if none - fit.misfit > _EVIDENCE and blur.size > least:
-            return blur.scaled(1 / factor)
-        break
-    return Blur("none")
+def _best(spectrum: Spectrum, shapes: Sequence[str], side: float) -> Blur:
+    """The most probable blur in a spectrum's pixels, none if it is not told from none."""
+    found = []
+    for shape in shapes:
+        widest = side * _WIDEST[shape]
+        if shape == "line":
+            blur = _line_blur(spectrum, widest)
+        else:
+            blur = round_blur(spectrum, "disc" if shape == "disc" else "gaussian", widest)
+        found.append((spectrum.explained_by(blur.transfer), blur))
+    if not found:
+        return Blur("none")
+    fit, blur = min(found, key=lambda each: each[0].misfit)
+    least = _FAINT[blur.shape]
+    if fit.floor > _CLEAN:
+        least = max(least, _PLAIN[blur.shape] * side / SIDE)
+    gain = spectrum.explained_by(Blur("none").transfer).misfit - fit.misfit
+    return blur if gain > _EVIDENCE and blur.size > least else Blur("none")
 
 
-def _round_blur(spectrum: Spectrum, shape: Shape, least: float, widest: float) -> Blur:
+def round_blur(spectrum: Spectrum, shape: Literal["gaussian", "disc"], widest: float) -> Blur:
     """The most probable size on a grid of ratio 1.12, refined by a parabola through three."""
+    least = _FAINT[shape] / 2
     steps = max(3, math.ceil(math.log(widest / least) / math.log(1.12)))
     sizes = [least * (widest / least) ** (k / steps) for k in range(steps + 1)]
     misfits = [spectrum.explained_by(Blur(shape, size).transfer).misfit for size in sizes]

@@ -126,7 +126,9 @@ def _in_cells(power: Tensor, side: int) -> Spectrum:
     cell = torch.unique(ring * 36 + sector, return_inverse=True)[1]
     height = _means((radius * side / n).log2(), cell)
     waves = [
-        _means(wave(2 * math.pi * k * turn), cell) for k in (1, 2) for wave in (torch.cos, torch.sin)
+        _means(wave(2 * math.pi * k * turn), cell)
+        for k in (1, 2)
+        for wave in (torch.cos, torch.sin)
     ]
     softness = _SOFTNESS * (side / SIDE) ** 2
     log_power = _means(power, cell).clamp_min(1e-12).log()
