@@ -49,22 +49,29 @@ class OpenBlur(MatrixFree):
         self.register_buffer("spectrum", torch.fft.rfft2(around))
 
     @property
-    def trusted(self) -> Tensor:
-        """The pixels (1, 1, H, W), ones, that see next to nothing beyond the edges.
+    def bands(self) -> tuple[int, int]:
+        """Rows and columns at the edges at which over a tenth of the kernel lies outside."""
+        across, along = (self._band(axis) for axis in (0, 1))
+        return across, along
 
-        At each side as far from the edge that no more than a tenth of the kernel lies outside.
-        """
-        kernel = self.kernel[0, 0]
-        trusted = torch.ones(1, 1, *self.size)
-        for axis in (0, 1):
-            share = kernel.sum(1 - axis).cumsum(0)  # of the kernel before each place
-            before = int((share < OUTSIDE).sum())
-            after = int((share <= 1 - OUTSIDE).sum()) + 1
-            band = max(self.reach - before, after - 1 - self.reach, 0)
-            band = min(band, self.size[axis] // 4)
-            trusted.narrow(2 + axis, 0, band).zero_()
-            trusted.narrow(2 + axis, self.size[axis] - band, band).zero_()
+    @property
+    def band(self) -> int:
+        """The larger of `bands`."""
+        return max(self.bands)
+
+    @property
+    def trusted(self) -> Tensor:
+        """The pixels (1, 1, H, W), ones, that see next to nothing beyond the edges."""
+        (rows, columns), (height, width) = self.bands, self.size
+        trusted = torch.zeros(1, 1, height, width)
+        trusted[..., rows : height - rows, columns : width - columns] = 1
         return trusted
+
+    def _band(self, axis: int) -> int:
+        share = self.kernel[0, 0].sum(1 - axis).cumsum(0)  # of the kernel up to each place
+        before = int((share <= OUTSIDE).sum())
+        after = int((share < 1 - OUTSIDE).sum())
+        return min(max(self.reach - before, after - self.reach, 0), self.size[axis] // 4)
 
     def _product(self, x: Tensor) -> Tensor:
         padded = F.pad(x, (self.reach,) * 4, mode="replicate")
@@ -168,3 +175,16 @@ def read_kernel(path: Path) -> Tensor:
     above, left = (side - height) // 2, (side - width) // 2
     kernel = F.pad(values, (left, side - width - left, above, side - height - above))
     return kernel / kernel.sum()
+
+
+def scaled_kernel(kernel: Tensor, factor: float) -> Tensor:
+    """The kernel (1, 1, k, k) of the same blur in a picture that is ``factor`` times as large.
+
+    >>> round(scaled_kernel(gaussian_kernel(4.0, 64), 0.5)[0, 0, 8].std().item(), 3)
+    0.013
+    """
+    if factor == 1:
+        return kernel
+    side = max(1, round(kernel.shape[-1] * factor)) | 1
+    scaled = F.interpolate(kernel, (side, side), mode="bicubic", antialias=True).clamp_min(0)
+    return scaled / scaled.sum()

@@ -18,7 +18,7 @@ from interlayer.problem.blur_level_spectrum import SIDE, Spectrum, spectrum_of
 Shape = Literal["none", "gaussian", "disc", "line"]
 
 _LUMA = (0.299, 0.587, 0.114)
-_LEAST_SIDE = 48
+LEAST_SIDE = 48
 # Sizes that are told from a photo's own softness, in pixels: where the noise is no more than an
 # 8-bit file's, so that the blur is seen to come last, and otherwise, in a photo of SIDE.
 _FAINT = {"gaussian": 0.75, "disc": 1.5, "line": 2.5}
@@ -134,7 +134,7 @@ def estimate_blur(
             raise InputError(f"no blur '{shape}'; use one of {', '.join(_WIDEST)}")
     grey = _grey(y)
     side = min(grey.shape)
-    if side < _LEAST_SIDE:
+    if side < LEAST_SIDE:
         return Blur("none")
     counts = torch.ones_like(grey) if known is None else known[0, 0].to(grey)
     factor = min(1.0, SIDE / side)

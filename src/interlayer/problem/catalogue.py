@@ -175,10 +175,15 @@ def _gaussian(part: Part) -> Physics:
 
 def _deblur(part: Part) -> Physics:
     level = part.level.removesuffix(OPEN)
-    if level in part.tensors or level.lower().endswith(KERNEL_FILES):
+    if is_kernel(level):
         return _kernel_from_file(part, level)
     sigma = part.parse(level, 0, None, up_to=64)
     return _blurred(part, gaussian_kernel(sigma, largest=part.least_side))
+
+
+def is_kernel(level: str) -> bool:
+    """Whether the level of a blur is a picture of its kernel."""
+    return level.lower().endswith(KERNEL_FILES)
 
 
 def _kernel_from_file(part: Part, file: str) -> Physics:

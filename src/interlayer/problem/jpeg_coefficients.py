@@ -185,7 +185,7 @@ def _by_blocks(planes: Tensor, matrix: Tensor) -> Tensor:
 
 def _tiled(blocks: Tensor, table: Tensor) -> Tensor:
     """A table (8, 8) at every block, times the block's own number (1, 1, h, w)."""
-    return torch.kron(blocks[0, 0], table)[None, None]
+    return torch.kron(blocks[0, 0], table.contiguous())[None, None]
 
 
 def _spread(values: Tensor, known: Tensor) -> Tensor:

@@ -12,12 +12,21 @@ from deepinv.physics.noise import ZeroNoise
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.problem.catalogue import NOISES, OPERATORS, TASKS, Part, quantiser
+from interlayer.problem.catalogue import JPEG_STEPS, NOISES, OPERATORS, TASKS, Part, quantiser
 from interlayer.problem.facts import picture_size
 from interlayer.problem.linear import chain
 from interlayer.problem.masks import inpainting
 
-__all__ = ["TASKS", "inpainting", "make_physics", "runs_code", "split_task", "tensors_of"]
+__all__ = [
+    "JPEG_STEPS",
+    "TASKS",
+    "inpainting",
+    "make_physics",
+    "named_parts",
+    "runs_code",
+    "split_task",
+    "tensors_of",
+]
 
 _NAMES = {form.partition(":")[0] for form in TASKS}
 _CODE = re.compile(r".+\.py:\w+", re.DOTALL)
@@ -74,7 +83,7 @@ def make_physics(
     torch.Size([2, 3, 4, 4])
     """
     texts = split_task(task)
-    names = [_name_and_level(text)[0] for text in texts]
+    names = [name for name, _ in named_parts(task)]
     count = sum(name in OPERATORS for name in names)
     _check_order(texts, names, count)
     size, operators = tuple(img_size), list[Physics]()
@@ -112,6 +121,18 @@ def split_task(task: str) -> list[str]:
         else:
             parts.append(piece)
     return parts
+
+
+def named_parts(task: str) -> list[tuple[str, str]]:
+    """Name and level of each part; for an operator of the user's own, ``FILE.py`` and all of it.
+
+    Raises:
+        InputError: if there is no task of a name.
+
+    >>> named_parts("superres:4+denoise")
+    [('superres', '4'), ('denoise', '')]
+    """
+    return [_name_and_level(text) for text in split_task(task)]
 
 
 def runs_code(task: str) -> bool:

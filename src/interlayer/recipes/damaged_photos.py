@@ -1,22 +1,107 @@
-"""Photos that are measurements already: noisy, small, grey, scratched."""
+"""Photos that are measurements already: noisy, small, blurred, grey, scratched, compressed.
+
+Nothing about a photo is exact. Its numbers were rounded by the camera, and again by JPEG; what lay
+beyond its edges is unknown; a level that someone gives is a guess. All of that becomes part of the
+problem, as a task that stands for the photo at its own size:
+
+    superres:K          from the sizes: the image is K times as large as the photo
+    deblur:SIGMA,open   in pixels of the photo, with open edges
+    mask:seen           what the photo shows: no holes, nor edges that depend on what is beyond
+    jpeg-file:GRID      in place of pixels the numbers in the file, whose errors are independent
+    denoise:S           at least the rounding to 8 bits
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from deepinv.physics import Decolorize, Physics
+from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.media.images import read_image
+from interlayer.media.masks import Meaning
+from interlayer.media.photos import read_photo
+from interlayer.problem.blur import OpenBlur, read_kernel, scaled_kernel
+from interlayer.problem.blur_level import LEAST_SIDE as LEAST_ESTIMATED
+from interlayer.problem.blur_level import Blur, estimate_blur
+from interlayer.problem.catalogue import OPEN, is_kernel
 from interlayer.problem.facts import known_pixels
+from interlayer.problem.jpeg_coefficients import JPEGCoefficients, Steps, believed
+from interlayer.problem.linear import operators_of
 from interlayer.problem.noise_level import estimate_noise
 from interlayer.problem.problem import Problem
-from interlayer.problem.tasks import Task, make_physics, split_task, tensors_of
+from interlayer.problem.stuck import stuck_pixels
+from interlayer.problem.tasks import JPEG_STEPS, Task, make_physics, named_parts
+from interlayer.recipes.cutouts import Cutout, Note, cut_out, intact_pixels
 
-UNKNOWN, WHOLE = "denoise", "inpaint:1"
-LEAST_NOISE = 1e-3
+ROUNDING = 1 / 255 / 12**0.5
+LEAST_NOISE, VISIBLE_NOISE = 1e-3, 1.5 / 255
+ENLARGING, HOLES = ("superres", "superres-avg"), ("inpaint", "box", "half")
+MIXING = ("circulant", "gaussian", "phase")
+SHAPES = {"deblur": ("gaussian", "disc"), "defocus": ("disc",), "motion": ("line",)}
+NAMES = {"gaussian": "deblur", "disc": "defocus", "line": "motion"}
+AGREED = math.log(1.2)  # within which a level that is given and one that is estimated agree
+SEEN = "seen"
+OWN = "FILE.py"
+OTHER_SENSORS = ("denoise-poisson", "denoise-bernoulli", "quantize")
+TURNED, STUCK, LEAST_STUCK = 8, 0.003, 128  # degrees; share of the pixels; side
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a task, by what they do to a photo."""
+
+    every: tuple[tuple[str, str], ...]
+
+    def level(self, *names: str) -> str | None:
+        """The level of the first part of one of these names; ``None`` where there is none."""
+        return next((level for name, level in self.every if name in names), None)
+
+    @property
+    def enlargement(self) -> float:
+        """The product of all factors given."""
+        return math.prod(float(k) for name, k in self.every if name in ENLARGING and k)
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What is seen of a cutout.
+
+    Attributes:
+        y: picture (1, C, s, s), grey where colours are lost.
+        seen: mask (1, 1, s, s) of bool, pixels that are measured.
+        offset: rows and columns of the file above and left of it.
+        steps: quantisation of its JPEG file; ``None`` for others.
+    """
+
+    y: Tensor
+    seen: Tensor
+    offset: tuple[int, int]
+    steps: Steps | None
+
+
+@dataclass(frozen=True, eq=False)
+class Sensor:
+    """The end of a task: what measures, and with which noise.
+
+    Attributes:
+        texts: operator that comes last; empty where every pixel is measured.
+        noise: standard deviation, or parts that describe another noise.
+        tensors: tensors that the operator is made of.
+    """
+
+    texts: tuple[str, ...]
+    noise: float | str
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def noise_text(self) -> str:
+        """The noise as a part of a task."""
+        return self.noise if isinstance(self.noise, str) else f"denoise:{self.noise:.4g}"
 
 
 def read_measured(
@@ -24,57 +109,239 @@ def read_measured(
     task: str,
     img_size: tuple[int, ...],
     seed: int = 0,
-    note: Callable[[str], None] | None = None,
+    note: Note | None = None,
+    meaning: Meaning | None = None,
 ) -> Problem:
-    """Take a photo as the measurements of a task, of which no truth is known.
-
-    The picture that the task measures has its own size, 64x64 for ``superres:16`` of 1024x1024; a
-    photo of another one is cropped and resized to it. What a mask leaves out is blackened, and for
-    ``colorize`` the brightness is taken. ``denoise`` without a level stands for Gaussian noise
-    whose level is estimated, see `estimate_noise`.
+    """Take the middle of a photo as the measurements of a task, of which no truth is known.
 
     Args:
         path: the photo.
-        task: task that describes how the photo came about, see `make_physics`.
+        task: task that describes how the photo came about, see `explain`; a ``mask:FILE`` in it
+            is turned, resized and cut as the photo is.
         img_size: shape (3, H, W) of the image to recover.
         seed: seed of the operator.
-        note: function that is called with one sentence about what was changed or estimated.
+        note: function that is called with one sentence for each thing assumed.
+        meaning: what white is in masks, see `interlayer.media.masks.read_mask`.
 
     Raises:
-        InputError: if the photo cannot be read, the task measures no picture, or the noise of an
-            inpainting task has no level.
+        InputError: if a file cannot be read, or as for `explain`.
     """
-    parts = split_task(task)
-    exact = "+".join(part for part in parts if part != UNKNOWN)
-    physics = make_physics(exact or WHOLE, img_size, seed)
-    channels, side = _measured_size(physics, task, img_size)
-    y = read_image(path, side, note)
-    if channels == 1:
-        y = Decolorize(img_size=(3, side, side)).A(y)
-    pixels = known_pixels(physics) is not None
-    if pixels:
-        y = physics.A(y)
-    if UNKNOWN in parts:
-        if exact and pixels:
+    say = note or _silently
+    photo = read_photo(path)
+    height, width = photo.x.shape[-2:]
+    changes = [*photo.notes]
+    if height != width:
+        changes.append(f"cropped to its central {min(height, width)}x{min(height, width)} square")
+    if changes:
+        say(f"{path.name}: {width}x{height} {', '.join(changes)}")
+    known, rest = intact_pixels(photo, task, say, meaning)
+    return explain(cut_out(photo, known, img_size[-1]), rest, img_size, seed, say)
+
+
+def explain(
+    cutout: Cutout,
+    task: str,
+    img_size: tuple[int, ...],
+    seed: int = 0,
+    note: Note | None = None,
+) -> Problem:
+    """Take a square of a photo as the measurements of an image.
+
+    What the photo tells need not be given: the factor of ``superres`` follows from the sizes, the
+    width of ``deblur``, ``defocus`` and ``motion``, the noise of ``denoise`` and the steps of
+    ``jpeg`` from the pixels and the file. A width that is given is in pixels of the photo, and is
+    believed unless the photo's spectrum says otherwise.
+
+    Args:
+        cutout: the square.
+        task: parts as in `interlayer.problem.TASKS`; empty for a photo that is merely small or
+            incomplete.
+        img_size: shape (3, H, W) of the image to recover.
+        seed: seed of the operator.
+        note: function that is called with one sentence for each thing assumed.
+
+    Raises:
+        InputError: if a part is unknown or measures no picture, or its level is out of range or
+            cannot be estimated.
+    """
+    say = note or _silently
+    parts = _checked(task, img_size)
+    side = round(img_size[-1] / parts.enlargement)
+    if cutout.side > side:
+        cutout = cutout.reduced(side)
+        say(f"the photo is measured at {side}x{side} pixels")
+    size = (3, cutout.side, cutout.side)
+    y = cutout.y
+    if parts.level("colorize") is not None:
+        y = Decolorize(img_size=size).A(y)
+    operators, kernels = _operators(parts, cutout, say)
+    seen = cutout.known & _holes(parts, size, seed) & ~_stuck(cutout, say)
+    noise = _noise(parts, y, seen, say)
+    blurs = [make_physics(text, size, tensors=kernels) for text in operators if _blurs(text)]
+    sensor = _sensor(Sight(y, seen, cutout.offset, _steps(parts, cutout)), blurs, noise)
+    enlarged = _enlarged(parts, cutout.side, img_size[-1])
+    # Pixels of a photo that has nothing but holes are kept as they are.
+    kept = SEEN in sensor.tensors and not enlarged and not operators
+    kept = kept and not isinstance(sensor.noise, str) and sensor.noise < VISIBLE_NOISE
+    texts = [*enlarged, *operators, *sensor.texts, *([] if kept else [sensor.noise_text])]
+    made = Task("+".join(texts), img_size, seed, {**kernels, **sensor.tensors})
+    say(f"the photo is taken as {made.text}")
+    physics = made.physics()
+    if sensor.texts:
+        y = operators_of(physics)[-1].A(y)
+    return Problem(physics, y, task=made, approximate=True)
+
+
+def _checked(task: str, img_size: tuple[int, ...]) -> Parts:
+    """The parts of a task, each of which a photo can be measured by."""
+    every = tuple(named_parts(task)) if task else ()
+    for name, level in every:
+        if name in MIXING or name == "jpeg-file":
             raise InputError(
-                f"the noise of {task!r} cannot be estimated where pixels are missing; "
-                "give its standard deviation, as in denoise:0.1"
+                f"{name!r} measures no square picture, so that a photo cannot be its measurements; "
+                "use a task such as superres, denoise, deblur, colorize or mask:FILE"
             )
-        level = f"{UNKNOWN}:{max(LEAST_NOISE, estimate_noise(y).max().item()):.3g}"
-        task = "+".join(level if part == UNKNOWN else part for part in parts)
-        if note is not None:
-            note(f"{path.name}: the noise is estimated, {level}")
-    made = Task(task, img_size, seed, tensors_of(physics))
-    return Problem(physics if exact == task else made.physics(), y, task=made)
+        if level and name != OWN:
+            make_physics(f"{name}:{level}", img_size)  # refuses levels out of range
+    return Parts(every)
 
 
-def _measured_size(physics: Physics, task: str, img_size: tuple[int, ...]) -> tuple[int, int]:
-    """Channels and side of the square picture that is measured."""
-    with torch.no_grad():
-        shape = physics.A(torch.zeros(1, *img_size)).shape[1:]
-    if len(shape) != 3 or shape[0] not in (1, 3) or shape[1] != shape[2]:
-        raise InputError(
-            f"{task!r} measures no square picture, so that a photo cannot be its measurements; "
-            "use a task such as superres:8, denoise, deblur:4, colorize or mask:FILE"
-        )
-    return shape[0], shape[2]
+def _operators(parts: Parts, cutout: Cutout, say: Note) -> tuple[list[str], dict[str, Tensor]]:
+    """The operators of a task in pixels of the cutout, and kernels that come from files."""
+    texts, kernels = list[str](), dict[str, Tensor]()
+    for name, level in parts.every:
+        if name == OWN:
+            texts.append(level)
+        elif name == "colorize":
+            texts.append(name)
+        elif name in SHAPES and is_kernel(level):
+            kernels[level] = scaled_kernel(read_kernel(Path(level)), cutout.scale)
+            texts.append(f"{name}:{level}{OPEN}")
+        elif name in SHAPES:
+            blur = _blur(name, level, cutout, say)
+            if blur.shape != "none":
+                turn = f",{blur.angle:.4g}" if blur.shape == "line" else ""
+                texts.append(f"{NAMES[blur.shape]}:{blur.size:.4g}{turn}{OPEN}")
+    return texts, kernels
+
+
+def _blur(name: str, level: str, cutout: Cutout, say: Note) -> Blur:
+    """The blur of a cutout: as given if the photo agrees, else as estimated."""
+    found = estimate_blur(cutout.y, SHAPES[name], cutout.known)
+    seen = found.scaled(1 / cutout.scale)
+    if not level:
+        if cutout.side < LEAST_ESTIMATED:
+            raise InputError(
+                f"a photo of {cutout.side} pixels is too small for its blur to be estimated; "
+                f"give it, as in {name}:2"
+            )
+        say(f"{seen} of the photo's pixels is estimated" if found.size else "no blur is found")
+        return found
+    size, _, angle = level.partition(",")
+    shape = SHAPES[name][0] if name != "defocus" else "disc"
+    given = Blur(shape, float(size), float(angle or 0) % 180).scaled(cutout.scale)
+    turned = abs((found.angle - given.angle + 90) % 180 - 90)
+    agrees = abs(math.log(found.size / given.size)) < AGREED if found.size else True
+    if found.shape == given.shape and not (agrees and turned <= TURNED):
+        say(f"{name}:{level} was given, but the photo shows a {seen}, which is used")
+        return found
+    if cutout.scale < 1:
+        say(f"{name}:{level} of the photo is {given} at {cutout.side} pixels")
+    return given
+
+
+def _holes(parts: Parts, size: tuple[int, ...], seed: int) -> Tensor:
+    """The pixels (1, 1, s, s) that the task's own masks leave."""
+    left = torch.ones(1, 1, *size[1:], dtype=torch.bool)
+    for name, level in parts.every:
+        if name in HOLES:
+            known = known_pixels(make_physics(f"{name}:{level}", size, seed))
+            assert known is not None
+            left = left & known[:, :1]
+    return left
+
+
+def _stuck(cutout: Cutout, say: Note) -> Tensor:
+    """Dead and hot pixels, if there are so many that they are no accident."""
+    stuck = stuck_pixels(cutout.y) & cutout.known
+    share = stuck.float().mean().item()
+    if share < STUCK or cutout.side < LEAST_STUCK:
+        return torch.zeros_like(stuck)
+    say(f"{share:.1%} of the pixels are stuck at black or white; they are taken as missing")
+    return stuck
+
+
+def _noise(parts: Parts, y: Tensor, seen: Tensor, say: Note) -> float | str:
+    """Standard deviation of the noise, or a part of the task that describes it."""
+    other = [f"{n}:{level}" for n, level in parts.every if n in OTHER_SENSORS]
+    if other:
+        return "+".join(other)
+    level = parts.level("denoise")
+    if level is None:
+        return ROUNDING
+    if level:
+        return float(level)
+    sigma = max(LEAST_NOISE, estimate_noise(y, seen).max().item())
+    say(f"the noise is estimated, denoise:{sigma:.3g}")
+    return sigma
+
+
+def _steps(parts: Parts, cutout: Cutout) -> Steps | None:
+    """The quantisation of the photo: the file's, else that of the quality given."""
+    quality = parts.level("jpeg")
+    if cutout.steps is not None or quality is None:
+        return cutout.steps
+    if not quality:
+        raise InputError("the photo is no JPEG file; give the quality it once had, as in jpeg:50")
+    return Steps.of_quality(int(quality)).rescaled(cutout.scale)
+
+
+def _sensor(sight: Sight, blurs: Sequence[Physics], noise: float | str) -> Sensor:
+    """What measures a picture after its operators: a file's coefficients, a mask, or neither."""
+    steps, seen = sight.steps, sight.seen
+    if isinstance(noise, str):
+        steps = None
+    if steps is not None and seen.all():
+        assert isinstance(noise, float)
+        band = max((blur.band for blur in blurs if isinstance(blur, OpenBlur)), default=0)
+        steps = believed(steps, sight.y, sight.offset).widened(noise)
+        above, left = sight.offset
+        text, tensors = f"jpeg-file:{above},{left},{band}", {JPEG_STEPS: torch.stack([*steps])}
+        sigma = JPEGCoefficients(tuple(sight.y.shape[1:]), steps, sight.offset).sigma
+        return Sensor((text,), sigma, tensors)
+    if steps is not None:
+        assert isinstance(noise, float)
+        noise = math.hypot(noise, _pixel_noise(steps, sight))
+    for blur in blurs:
+        if isinstance(blur, OpenBlur):
+            seen = seen & (blur.trusted > 0)
+    if seen.all():
+        return Sensor((), noise)
+    return Sensor((f"mask:{SEEN}",), noise, {SEEN: seen.float()})
+
+
+def _pixel_noise(steps: Steps, sight: Sight) -> float:
+    """Standard deviation of what a file's compression does to its pixels."""
+    physics = JPEGCoefficients(
+        tuple(sight.y.shape[1:]), believed(steps, sight.y, sight.offset), sight.offset
+    )
+    live = physics.lattice > 0
+    return (physics.sigma / physics.lattice[live]).square().mean().sqrt().item()
+
+
+def _enlarged(parts: Parts, side: int, size: int) -> list[str]:
+    """The part of the task that makes the image as small as the photo."""
+    if side == size:
+        return []
+    factor = parts.level("superres-avg")
+    if factor and side * int(factor) == size:
+        return [f"superres-avg:{factor}"]
+    return [f"superres:{size / side:.6g}"]
+
+
+def _blurs(text: str) -> bool:
+    return text.endswith(OPEN)
+
+
+def _silently(text: str) -> None:
+    """Say nothing."""
