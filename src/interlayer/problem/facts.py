@@ -152,6 +152,19 @@ def picture_noise(physics: Physics, y: Tensor) -> float | None:
     return (last.sigma / last.lattice[live]).square().mean().sqrt().item()
 
 
+def edge_band(physics: Physics) -> int:
+    """The width in pixels of the edges of a picture that see what lies beyond; 0 without any."""
+    return max(
+        (each.band for each in operators_of(physics) if isinstance(each, OpenBlur)), default=0
+    )
+
+
+def trusted_pixels(physics: Physics) -> Tensor | None:
+    """The mask (1, 1, H, W) of pixels that do not see what lies beyond; ``None`` for all."""
+    blurs = [each for each in operators_of(physics) if isinstance(each, OpenBlur)]
+    return blurs[0].trusted > 0 if blurs else None
+
+
 def measured_pixels(physics: Physics) -> Tensor | None:
     """The mask (1, 1, h, w) of the pixels of a picture that are measured; ``None`` for all."""
     last = operators_of(physics)[-1]

@@ -112,10 +112,10 @@ class JPEGCoefficients(MatrixFree):
     def _product(self, x: Tensor) -> Tensor:
         planes = _turned(x, _TO_YCC) if x.shape[1] == 3 else x
         planes = F.pad(planes, self.pads, mode="replicate")
-        return (_by_blocks(planes, _cosines(x)) * self.lattice.to(x)).flatten(1)
+        return _by_blocks(planes, _cosines(x)) * self.lattice.to(x)
 
     def _transposed_product(self, y: Tensor) -> Tensor:
-        coefficients = y.reshape(-1, *self.lattice.shape[1:]) * self.lattice.to(y)
+        coefficients = y * self.lattice.to(y)
         planes = replicate_transposed(_by_blocks(coefficients, _cosines(y).mT), self.pads)
         return _turned(planes, _TO_YCC.mT) if planes.shape[1] == 3 else planes
 
@@ -123,14 +123,14 @@ class JPEGCoefficients(MatrixFree):
         """The picture (B, C, H, W) that coefficients stand for.
 
         Args:
-            y: coefficients (B, m).
+            y: coefficients (B, C, H, W).
             weight: mask, 1 for those that may be used; others count as 0, but the mean of a block
                 as that of its neighbours.
         """
         lattice = self.lattice.to(y)
-        used = torch.ones_like(y) if weight is None else weight.expand_as(y)
-        used = (used.reshape(-1, *lattice.shape[1:]) > 0) & (lattice > 0)
-        values = torch.where(used, y.reshape(used.shape) / lattice.clamp_min(1e-12), 0)
+        used = (lattice > 0).expand_as(y)
+        used = used if weight is None else used & (weight > 0)
+        values = torch.where(used, y / lattice.clamp_min(1e-12), 0)
         means = values[..., ::BLOCK, ::BLOCK]
         means.copy_(_spread(means, used[..., ::BLOCK, ::BLOCK]))
         left, right, above, below = self.pads
@@ -151,7 +151,7 @@ def believed(steps: Steps, picture: Tensor, offset: tuple[int, int] = (0, 0)) ->
         offset: rows and columns of the file above and left of it.
     """
     physics = JPEGCoefficients(tuple(picture.shape[1:]), steps, offset)
-    numbers = physics.A(picture).reshape(physics.lattice.shape)[0] / physics.scale
+    numbers = physics.A(picture)[0] / physics.scale
     blocks = numbers.unflatten(-1, (-1, BLOCK)).unflatten(-3, (-1, BLOCK))  # C, rows, 8, columns, 8
     count = blocks.shape[1] * blocks.shape[3]
     live = (blocks.abs() >= 0.5).float().mean((1, 3)).clamp(0.5 / count, 0.99)

@@ -14,6 +14,7 @@ def stuck_pixels(y: Tensor) -> Tensor:
     A channel counts if it is 0 or 1 and differs by more than a quarter from the median of the 5x5
     pixels around it.
 
+    >>> import torch
     >>> y = torch.full((1, 3, 8, 8), 0.4)
     >>> y[:, 1, 2, 3] = 1
     >>> stuck_pixels(y).nonzero().tolist()

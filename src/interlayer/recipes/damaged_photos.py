@@ -25,11 +25,11 @@ from torch import Tensor
 from interlayer.errors import InputError
 from interlayer.media.masks import Meaning
 from interlayer.media.photos import read_photo
-from interlayer.problem.blur import OpenBlur, read_kernel, scaled_kernel
+from interlayer.problem.blur import read_kernel, scaled_kernel
 from interlayer.problem.blur_level import LEAST_SIDE as LEAST_ESTIMATED
 from interlayer.problem.blur_level import Blur, estimate_blur
 from interlayer.problem.catalogue import OPEN, is_kernel
-from interlayer.problem.facts import known_pixels
+from interlayer.problem.facts import edge_band, known_pixels, trusted_pixels
 from interlayer.problem.jpeg_coefficients import JPEGCoefficients, Steps, believed
 from interlayer.problem.linear import operators_of
 from interlayer.problem.noise_level import estimate_noise
@@ -303,7 +303,7 @@ def _sensor(sight: Sight, blurs: Sequence[Physics], noise: float | str) -> Senso
         steps = None
     if steps is not None and seen.all():
         assert isinstance(noise, float)
-        band = max((blur.band for blur in blurs if isinstance(blur, OpenBlur)), default=0)
+        band = max(map(edge_band, blurs), default=0)
         steps = believed(steps, sight.y, sight.offset).widened(noise)
         above, left = sight.offset
         text, tensors = f"jpeg-file:{above},{left},{band}", {JPEG_STEPS: torch.stack([*steps])}
@@ -313,8 +313,9 @@ def _sensor(sight: Sight, blurs: Sequence[Physics], noise: float | str) -> Senso
         assert isinstance(noise, float)
         noise = math.hypot(noise, _pixel_noise(steps, sight))
     for blur in blurs:
-        if isinstance(blur, OpenBlur):
-            seen = seen & (blur.trusted > 0)
+        trusted = trusted_pixels(blur)
+        assert trusted is not None
+        seen = seen & trusted
     if seen.all():
         return Sensor((), noise)
     return Sensor((f"mask:{SEEN}",), noise, {SEEN: seen.float()})
