@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import gradio as gr
-from gradio.components import Component
+from gradio.blocks import Block
 
 from interlayer.app.demo import pictures, view
 from interlayer.app.demo.choices import damages, methods, qualities
 from interlayer.app.demo.handlers import EXAMPLE, Chosen, Handlers, slider
-from interlayer.app.demo.parts import QUICK, Result, action_bar, connect_bar
-from interlayer.app.demo.parts import painter_over, result_panels
+from interlayer.app.demo.parts import (
+    QUICK,
+    Result,
+    action_bar,
+    connect_bar,
+    painter_over,
+    result_panels,
+)
 from interlayer.app.demo.visits import Outputs
 
 FIRST_DAMAGE, FIRST_QUALITY = "inpaint", "draft"
@@ -48,7 +54,7 @@ def experiment_tab(handlers: Handlers) -> None:
     _connect(source, handlers, result)
     chosen = (source.picture, source.painter, damage, level, method, quality, seed, samples)
 
-    def recovered(given: dict[Component, Any], request: gr.Request) -> Iterator[Outputs]:
+    def recovered(given: dict[Block, Any], request: gr.Request) -> Iterator[Outputs]:
         yield from handlers.recover(Chosen(*(given[each] for each in chosen)), request)
 
     bar = action_bar("Recover", "recover", "stop")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
-from gradio.components import Component
+from gradio.blocks import Block
 from PIL import Image
 
 from interlayer.app.demo import view
@@ -83,7 +83,7 @@ def connect_bar(
     bar: Bar,
     result: Result,
     run: Callable[..., Any],
-    inputs: set[Component],
+    inputs: set[Block],
     stop: Callable[..., None],
 ) -> None:
     """Have the buttons begin a run and end it, one run at a time for all visitors.

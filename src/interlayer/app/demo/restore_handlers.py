@@ -11,8 +11,12 @@ import gradio as gr
 import torch
 
 from interlayer.app.demo import restore_view, view
-from interlayer.app.demo.restoration import (
+from interlayer.app.demo.restoration import run_plan
+from interlayer.app.demo.run import Update
+from interlayer.app.demo.visits import CLEARED, Outputs, Visits, alert, forget, guarded, why_ended
+from interlayer.app.demo.wishes import (
     ALL,
+    BLURS,
     LARGEST,
     NO_PHOTO,
     Wish,
@@ -20,11 +24,8 @@ from interlayer.app.demo.restoration import (
     dropped,
     has_scratches,
     plan_of,
-    run_plan,
     shown,
 )
-from interlayer.app.demo.run import Update
-from interlayer.app.demo.visits import CLEARED, Outputs, Visits, alert, forget, guarded, why_ended
 from interlayer.errors import InputError
 from interlayer.generators import Generator
 from interlayer.media.images import to_picture
@@ -104,7 +105,7 @@ def corrections(findings: Findings | None) -> Outputs:
         gr.Checkbox(False),
         gr.Radio(face_choices(len(found.faces)), value=ALL, visible=several),
         gr.Number(values["noise"]),
-        gr.Dropdown(value=values["blur"]),
+        gr.Dropdown(BLURS, value=values["blur"]),
         gr.Number(values["size"], visible=values["blur"] != "none"),
         gr.Number(values["angle"], visible=values["blur"] == "line"),
         gr.Checkbox(values["jpeg"]),

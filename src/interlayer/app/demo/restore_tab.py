@@ -6,16 +6,22 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import gradio as gr
-from gradio.components import Component
+from gradio.blocks import Block
 
 from interlayer.app.demo import view
 from interlayer.app.demo.choices import qualities
-from interlayer.app.demo.parts import QUICK, Result, action_bar, connect_bar
-from interlayer.app.demo.parts import painter_over, result_panels
-from interlayer.app.demo.restoration import ALL, BLURS, LARGEST, Wish
+from interlayer.app.demo.parts import (
+    QUICK,
+    Result,
+    action_bar,
+    connect_bar,
+    painter_over,
+    result_panels,
+)
 from interlayer.app.demo.restore_handlers import RestoreHandlers, blur_fields, painting
 from interlayer.app.demo.restore_view import CAUTION
 from interlayer.app.demo.visits import Outputs
+from interlayer.app.demo.wishes import ALL, BLURS, LARGEST, Wish
 
 FIRST_QUALITY = "normal"
 BRUSH = 2
@@ -62,7 +68,7 @@ def restore_tab(handlers: RestoreHandlers) -> None:
     _connect(source, corrections, handlers, result)
     wished = (source.dropped, source.brushed, source.painter, *corrections, quality, seed)
 
-    def restored(given: dict[Component, Any], request: gr.Request) -> Iterator[Outputs]:
+    def restored(given: dict[Block, Any], request: gr.Request) -> Iterator[Outputs]:
         yield from handlers.restore(Wish(*(given[each] for each in wished)), request)
 
     bar = action_bar("Restore", "restore", "restore-stop")

@@ -9,7 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from interlayer.app.demo import view
-from interlayer.app.demo.restoration import SCRATCHES, Restored
+from interlayer.app.demo.restoration import Restored
+from interlayer.app.demo.wishes import SCRATCHES
 from interlayer.media.images import to_picture
 
 SHOWN = 1024  # pixels along the longer side, of a result that is looked at
