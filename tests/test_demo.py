@@ -21,6 +21,7 @@ from interlayer.app.demo.choices import DAMAGES, MASK_FILE, PAINT, methods, qual
 from interlayer.app.demo.command import serve_page
 from interlayer.app.demo.handlers import Chosen, Handlers
 from interlayer.app.demo.run import Ending, Order, Update, fulfil
+from interlayer.app.demo.visits import CLEARED
 from interlayer.app.results import PSNR
 from interlayer.errors import InputError
 from interlayer.generators import ToyGenerator
@@ -165,7 +166,7 @@ def test_an_unsuitable_upload_is_refused_without_its_path_and_removed(
     else:
         Image.new("1", size).save(upload)
     picture, _, sentence, *emptied = Handlers(TOY, "toy", 60).photo(str(upload))
-    assert picture is None and emptied == ["", "", "", None]
+    assert picture is None and emptied == [*CLEARED, None]
     assert 'role="alert"' in sentence and "Sorry: " in sentence
     assert str(tmp_path) not in sentence
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from interlayer.app.demo.restore_handlers import RestoreHandlers, example_photo
+from interlayer.app.demo.visits import CLEARED
 from interlayer.app.demo.wishes import ALL, LARGEST, Wish, command, dropped, plan_of, shown
 from interlayer.errors import InputError
 from interlayer.generators import ToyGenerator
@@ -174,8 +175,8 @@ def test_a_new_photo_is_examined_and_its_upload_is_gone(tmp_path: Path) -> None:
     held, painter, about, lines, *rest = RestoreHandlers(TOY, "toy", 60).photo(str(upload))
     assert held.name == "group.png" and not upload.exists()
     assert "90x60" in about and "<li>2 faces are in it.</li>" in lines
-    assert (painter["across"], painter["down"]) == (512, 341)
-    assert rest[-4:] == ["", "", "", None]
+    assert (painter.props["across"], painter.props["down"]) == (512, 341)
+    assert rest[-4:] == [*CLEARED, None]
 
 
 def test_a_broken_photo_clears_the_one_before(tmp_path: Path) -> None:
@@ -183,9 +184,9 @@ def test_a_broken_photo_clears_the_one_before(tmp_path: Path) -> None:
     upload.parent.mkdir()
     upload.write_bytes(b"\xff\xd8 no more")
     held, painter, about, lines, *rest = RestoreHandlers(TOY, "toy", 60).photo(str(upload))
-    assert held is None and painter["picture"] == "" and lines == ""
+    assert held is None and painter.props["picture"] == "" and lines == ""
     assert 'role="alert"' in about and "this file" in about and str(tmp_path) not in about
-    assert rest[-4:] == ["", "", "", None] and not upload.exists()
+    assert rest[-4:] == [*CLEARED, None] and not upload.exists()
 
 
 def test_the_example_is_a_grey_photo_that_is_not_square() -> None:

@@ -41,7 +41,7 @@ class Source(NamedTuple):
     number: gr.Number
 
 
-def experiment_tab(handlers: Handlers) -> None:
+def lay_out_experiment(handlers: Handlers) -> None:
     """Lay out the part of the page, within a tab."""
     gr.HTML(INTRODUCTION)
     with gr.Row():
@@ -49,7 +49,7 @@ def experiment_tab(handlers: Handlers) -> None:
             source = _picture(handlers)
             damage, level = _damage(handlers, source.painter)
             method, quality, seed, samples = _effort()
-        with gr.Column(min_width=320):
+        with gr.Column(min_width=320, elem_classes="result"):
             result = result_panels()
     _connect(source, handlers, result)
     chosen = (source.picture, source.painter, damage, level, method, quality, seed, samples)

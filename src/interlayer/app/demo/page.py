@@ -7,10 +7,10 @@ from html import escape
 import gradio as gr
 
 from interlayer.app.demo.choices import MAX_SECONDS
-from interlayer.app.demo.experiment_tab import experiment_tab
+from interlayer.app.demo.experiment_tab import lay_out_experiment
 from interlayer.app.demo.handlers import Handlers
 from interlayer.app.demo.restore_handlers import RestoreHandlers
-from interlayer.app.demo.restore_tab import restore_tab
+from interlayer.app.demo.restore_tab import lay_out_restoration
 from interlayer.generators import Generator
 
 MOST_WAITING = 20
@@ -40,9 +40,9 @@ def build(
         gr.HTML(TITLE.format(name=escape(name), size=generator.resolution))
         with gr.Tabs():
             with gr.Tab("Restore a photo", id="restore"):
-                restore_tab(restoring)
-            with gr.Tab("Damage one yourself", id="experiment"):
-                experiment_tab(recovering)
+                lay_out_restoration(restoring)
+            with gr.Tab("Experiment", id="experiment"):
+                lay_out_experiment(recovering)
         page.unload(restoring.visits.stop)
         page.unload(recovering.visits.stop)
     return page.queue(max_size=MOST_WAITING)

@@ -64,7 +64,7 @@ def painter_over(
 def result_panels(prefix: str = "") -> Result:
     """Lay out the panels of a result, whose names in the page begin with ``prefix``."""
     return Result(
-        gr.HTML(view.note("The result will be here."), elem_id=f"{prefix}status"),
+        gr.HTML(view.note(view.EMPTY), elem_id=f"{prefix}status"),
         gr.HTML(js_on_load=(HERE / "compare.js").read_text("utf-8"), elem_id=f"{prefix}shown"),
         gr.HTML(elem_id=f"{prefix}downloads"),
     )

@@ -55,7 +55,7 @@ class Corrections(NamedTuple):
     jpeg: gr.Checkbox
 
 
-def restore_tab(handlers: RestoreHandlers) -> None:
+def lay_out_restoration(handlers: RestoreHandlers) -> None:
     """Lay out the part of the page, within a tab."""
     gr.HTML(INTRODUCTION)
     with gr.Row():
@@ -63,7 +63,7 @@ def restore_tab(handlers: RestoreHandlers) -> None:
             source = _photo()
             corrections = _corrections()
             quality, seed = _effort()
-        with gr.Column(min_width=320):
+        with gr.Column(min_width=320, elem_classes="result"):
             result = result_panels("restore-")
     _connect(source, corrections, handlers, result)
     wished = (source.dropped, source.brushed, source.painter, *corrections, quality, seed)

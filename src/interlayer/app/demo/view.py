@@ -15,6 +15,7 @@ from interlayer.app.demo.run import Ending, Update
 from interlayer.media.images import to_picture
 
 SHOWN = 512  # pixels a side, of pictures that are only looked at
+EMPTY = "The result will be here."
 WARNING = (
     "The generator invents plausible detail that was not measured. This is not what the person "
     "looks like: do not use it to identify anyone or as evidence."

@@ -15,7 +15,7 @@ from interlayer.app.demo import view
 from interlayer.errors import InputError
 
 FAILED = "Something went wrong in the program; its log says what."
-CLEARED = ("", "", "")  # a tab's status, its picture and its downloads
+CLEARED = (view.note(view.EMPTY), "", "")  # status, picture and downloads of a part of the page
 Outputs = tuple[Any, ...]
 
 logger = logging.getLogger(__name__)
