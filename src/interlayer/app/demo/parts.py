@@ -18,7 +18,7 @@ QUICK: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 TO_THE_RESULT = """() => {
   const status = document.querySelector("#STATUS");
   const { top } = status.getBoundingClientRect();
-  if (top < 0 || top > window.innerHeight / 2) status.scrollIntoView();
+  if (top < 0 || top > window.innerHeight / 2) status.scrollIntoView({ behavior: "instant" });
 }"""
 
 
