@@ -26,7 +26,12 @@ PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 BOXES = """(root) => [...document.querySelectorAll(
     `${root} button, ${root} label, ${root} h2, ${root} h3, ${root} p, ${root} li, ${root} pre`)]
   .filter((e) => e.checkVisibility({ visibilityProperty: true }) && e.innerText.trim())
-  .map((e) => ({ e, box: e.getBoundingClientRect() }))
+  .map((e) => {
+    const range = document.createRange(); // gradio puts a label into a corner of its upload area
+    range.selectNodeContents(e);
+    const inside = e.ariaLabel?.startsWith("Click to upload") ? range : e;
+    return { e, box: inside.getBoundingClientRect() };
+  })
   .filter(({ box }) => box.width > 0 && box.height > 0)"""
 OVERLAPS = f"""(root) => {{
   const boxes = ({BOXES})(root);

@@ -68,7 +68,8 @@ def drop(tab: Any, file: Path) -> None:
 
 
 def brush(tab: Any) -> None:
-    """Paint a scratch across the photo."""
+    """Paint a scratch across the photo, once it is there."""
+    tab.locator("#restore-findings li").first.wait_for()
     tab.get_by_label("It has scratches or holes").check()
     canvas = tab.locator("#restore-painter canvas")
     expect(canvas).to_be_visible(timeout=PATIENCE)
@@ -89,7 +90,8 @@ def kept(tab: Any, name: str, folder: Path) -> Image.Image:
     with tab.expect_download() as download:
         tab.click(f'#restore-downloads a[download="{name}"]')
     download.value.save_as(folder / f"kept-{name}")
-    return Image.open(folder / f"kept-{name}")
+    with Image.open(folder / f"kept-{name}") as picture:
+        return picture.copy()
 
 
 @WIDTHS

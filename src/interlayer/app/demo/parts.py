@@ -15,10 +15,11 @@ from interlayer.app.demo import view
 HERE = Path(__file__).parent
 QUICK: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 # On a narrow screen the result lies below the choices: a run brings it into view.
-TO_THE_RESULT = """() => {
+TO_THE_RESULT = """(...inputs) => {
   const status = document.querySelector("#STATUS");
   const { top } = status.getBoundingClientRect();
   if (top < 0 || top > window.innerHeight / 2) status.scrollIntoView({ behavior: "instant" });
+  return inputs;
 }"""
 
 
@@ -99,12 +100,11 @@ def connect_bar(
         run,
         inputs,
         [*result, bar.stop],
+        js=TO_THE_RESULT.replace("STATUS", str(result.status.elem_id)),
         concurrency_id="compute",
         concurrency_limit=1,
         show_progress="minimal",
         show_progress_on=result.status,
         api_visibility="private",
     )
-    to_it = TO_THE_RESULT.replace("STATUS", str(result.status.elem_id))
-    bar.start.click(None, js=to_it, **QUICK)
     bar.stop.click(stop, queue=False, **QUICK)
