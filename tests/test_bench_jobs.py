@@ -99,7 +99,7 @@ def test_bad_settings_are_refused_in_a_sentence(settings, message):
         ({"images": "deepinv:Faces"}, "no folder of pictures named 'Faces'; use .*Set14HR"),
         ({"images": "deepinv:Set14HR:nowhere"}, "cannot open Set14HR .*download=True"),
         ({"tasks": "sharpen:3"}, "there is no task 'sharpen:3'"),
-        ({"tasks": "superres:5"}, "superres:5"),
+        ({"tasks": "superres-avg:5"}, "superres-avg:5"),
         ({"generator": "cats"}, "no generator 'cats'"),
     ],
 )

@@ -195,7 +195,7 @@ def test_bad_photos_are_refused(monkeypatch, capsys, tmp_path, toy, kind):
     [
         ["--task", "inpaint:0"],
         ["--task", "inpaint:1.5"],
-        ["--task", "superres:7"],
+        ["--task", "superres-avg:7"],
         ["--task", "blur:2"],
         ["--method", "magic"],
         ["--out", "/proc/nowhere"],
@@ -207,11 +207,11 @@ def test_bad_options_are_refused(monkeypatch, capsys, tmp_path, photo, arguments
     refused_in_one_sentence(capsys, arguments[1].split(":")[0])
 
 
-def test_masks_of_another_size_are_refused(monkeypatch, capsys, tmp_path, photo):
-    Image.new("L", (32, 32), 255).save(tmp_path / "mask.png")
+def test_masks_of_another_shape_are_refused(monkeypatch, capsys, tmp_path, photo):
+    Image.new("L", (32, 16), 255).save(tmp_path / "mask.png")
     task = f"mask:{tmp_path / 'mask.png'}"
     assert recover(monkeypatch, photo, "--out", tmp_path / "out", "--task", task) == 2
-    refused_in_one_sentence(capsys, "32x32")
+    refused_in_one_sentence(capsys, "32x16")
 
 
 def test_an_unknown_generator_is_refused(monkeypatch, capsys, tmp_path):

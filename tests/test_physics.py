@@ -163,10 +163,17 @@ def test_bicubic_equals_pytorch_and_block_average_the_mean():
     torch.testing.assert_close(average.A(x)[0, 2, 1, 3], x[0, 2, 4:8, 12:16].mean())
 
 
-@pytest.mark.parametrize("kind", [BicubicDownsampling, BlockAverage])
-def test_downsampling_refuses_other_factors(kind):
+def test_downsampling_by_any_ratio_rounds_the_size():
+    x = torch.rand(1, 3, 24, 16)
+    expected = F.interpolate(x, (5, 3), mode="bicubic", antialias=True)
+    torch.testing.assert_close(BicubicDownsampling((3, 24, 16), 5.1).A(x), expected)
+
+
+def test_downsampling_refuses_other_factors():
     with pytest.raises(ValueError, match="does not divide"):
-        kind((3, 24, 16), factor=5)
+        BlockAverage((3, 24, 16), factor=5)
+    with pytest.raises(ValueError, match="at least 1"):
+        BicubicDownsampling((3, 24, 16), factor=0.5)
 
 
 def test_blurs_keep_the_mean_and_have_the_width_asked_for():

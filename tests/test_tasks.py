@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from interlayer import InputError, make_physics, write_image
 from interlayer.problem import TASKS, UniformQuantiser
-from interlayer.problem.tasks import masks_of, split_task
+from interlayer.problem.tasks import split_task, tensors_of
 
 SIZE = (3, 32, 32)
 LEVELS = {
@@ -21,6 +21,7 @@ LEVELS = {
     "gaussian": "40",
     "phase": "0.1",
     "deblur": "2",
+    "defocus": "2",
     "motion": "7,30",
     "colorize": "",
     "jpeg": "50",
@@ -42,7 +43,7 @@ def mask(tmp_path: Path) -> Path:
 
 
 def test_the_tests_know_every_task():
-    assert {form.partition(":")[0] for form in TASKS} == {*LEVELS, "mask", "FILE.py"}
+    assert {form.partition(":")[0] for form in TASKS} == {*LEVELS, "mask", "jpeg-file", "FILE.py"}
 
 
 @pytest.mark.parametrize("task", EVERY)
@@ -107,12 +108,12 @@ def test_mask_files_keep_their_white_pixels_and_need_not_be_read_twice(mask: Pat
     physics = make_physics(f"{task}+deblur:1+denoise:0.1", SIZE)
     y = make_physics(task, SIZE)(x)
     assert y[..., :5].eq(1).all() and y[..., 5:].eq(0).all()
-    masks = masks_of(physics)
+    tensors = tensors_of(physics)
     mask.unlink()
-    again = make_physics(f"{task}+deblur:1+denoise:0.1", SIZE, masks=masks)
+    again = make_physics(f"{task}+deblur:1+denoise:0.1", SIZE, tensors=tensors)
     assert torch.equal(again(x), physics(x))
     with pytest.raises(InputError, match="16x16"):
-        make_physics(task, (3, 16, 16), masks=masks)
+        make_physics(task, (3, 16, 16), tensors=tensors)
 
 
 def test_noise_and_sensor_act_after_the_operators_in_this_order():
@@ -160,8 +161,8 @@ def test_random_operators_are_those_of_single_tasks_in_first_place():
 @pytest.mark.parametrize(
     "task",
     ["inpaint:0", "inpaint:1.5", "inpaint:", "inpaint:x", "inpaint:nan", "circulant:0",
-     "circulant:2", "denoise:0", "denoise:-1", "denoise:inf", "superres:1", "superres:128",
-     "superres:7", "superres:2.5", "superres:²", "box:0", "box:1", "half:", "half:middle",
+     "circulant:2", "denoise:0", "denoise:-1", "denoise:inf", "superres:1", "superres:129",
+     "superres-avg:7", "superres-avg:2.5", "superres:²", "box:0", "box:1", "half:", "half:middle",
      "gaussian:0", "gaussian:0.5", "gaussian:9999", "phase:0", "deblur:0", "deblur:1e9",
      "motion:5", "motion:99,0", "motion:0,0", "motion:5,nan", "colorize:1", "jpeg:0", "jpeg:96",
      "quantize:0", "quantize:9", "denoise-poisson:0", "denoise-bernoulli:1",

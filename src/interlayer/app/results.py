@@ -99,7 +99,7 @@ def write_results(
     measured = picture_of(problem, task.img_size[-1])
     quality = "" if x is None else f"\n{result['psnr']:.1f} dB"
     panels = [] if x is None else [("truth", x)]
-    panels.append((f"measured\n{Path(task.text).name if task.masks else task.text}", measured))
+    panels.append((f"measured\n{Path(task.text).name if task.tensors else task.text}", measured))
     if problem.linear:
         panels.append(("back-projected", back_projection(problem)))
     panels.append((f"recovered{quality}", solution.x_hat))

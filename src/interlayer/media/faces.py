@@ -112,8 +112,8 @@ def find_faces(photo: Tensor) -> list[Landmarks]:
         Landmarks(*(complex(p.real * scale[0], p.imag * scale[1]) for p in face))
         for face in _detect(small)
     ]
-    faces = [_looked_closer(photo, face) for face in found]
-    return sorted(faces, key=lambda face: ffhq_square(face).side, reverse=True)
+    closer = (_looked_closer(photo, face) for face in found)
+    return sorted(closer, key=lambda face: ffhq_square(face).side, reverse=True)
 
 
 def ffhq_square(face: Landmarks) -> Square:
@@ -138,6 +138,18 @@ def ffhq_square(face: Landmarks) -> Square:
     return Square(eyes + eye_to_mouth / 10, direction / abs(direction) * length)
 
 
+def middle_square(photo: Tensor) -> Square:
+    """Return the largest upright square in the middle of a photo (1, 3, H, W), on whole pixels.
+
+    >>> middle_square(torch.zeros(1, 3, 4, 7)).corners
+    ((1+0j), (5+0j), (5+4j), (1+4j))
+    """
+    height, width = photo.shape[-2:]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    return Square(complex(left + side / 2, top + side / 2), complex(side / 2))
+
+
 def cut(photo: Tensor, square: Square, size: int) -> Tensor:
     """Cut a square of a photo (1, 3, H, W) out as an upright image (1, 3, size, size).
 
@@ -151,8 +163,7 @@ def cut(photo: Tensor, square: Square, size: int) -> Tensor:
     region = photo[..., top:bottom, left:right]
     v = _lattice(size, size, photo.device) * (2 / size) - (1 + 1j)
     at = square.centre + square.axis * v - complex(left, top)
-    x = at.real / (right - left) * 2 - 1
-    y = at.imag / (bottom - top) * 2 - 1
+    x, y = at.real / (right - left) * 2 - 1, at.imag / (bottom - top) * 2 - 1
     return _values_at(_reduced(region, square.side / size), x, y).clamp(0, 1)
 
 
@@ -173,8 +184,7 @@ def paste_back(photo: Tensor, square: Square, x_hat: Tensor, feather: float = 0.
     left, top, right, bottom = _bounds(photo, square)
     z = _lattice(right - left, bottom - top, photo.device) + complex(left, top)
     v = (z - square.centre) / square.axis
-    inside = 1 - torch.maximum(v.real.abs(), v.imag.abs())
-    weight = (inside / feather).clamp(0, 1)
+    weight = ((1 - torch.maximum(v.real.abs(), v.imag.abs())) / feather).clamp(0, 1)
     patch = _values_at(_reduced(x_hat, x_hat.shape[-1] / square.side), v.real, v.imag).clamp(0, 1)
     result = photo.clone()
     result[..., top:bottom, left:right].lerp_(patch, weight * weight * (3 - 2 * weight))
@@ -204,16 +214,14 @@ def _looked_closer(photo: Tensor, face: Landmarks) -> Landmarks:
     if not seen:
         return face
     nearest = min(seen, key=lambda other: abs(ffhq_square(other).centre - middle))
-    scale = square.side / CLOSER_SIDE
-    turn = square.axis / abs(square.axis)
-    return Landmarks(*(square.centre + scale * turn * (point - middle) for point in nearest))
+    step = square.side / CLOSER_SIDE * (square.axis / abs(square.axis))
+    return Landmarks(*(square.centre + step * (point - middle) for point in nearest))
 
 
 def _bounds(photo: Tensor, square: Square, margin: float = 0) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of the part of the photo with the square and a margin."""
     height, width = photo.shape[-2:]
-    columns = [corner.real for corner in square.corners]
-    rows = [corner.imag for corner in square.corners]
+    columns, rows = zip(*((corner.real, corner.imag) for corner in square.corners), strict=True)
     return (
         max(0, int(min(columns) - margin)),
         max(0, int(min(rows) - margin)),
@@ -224,8 +232,7 @@ def _bounds(photo: Tensor, square: Square, margin: float = 0) -> tuple[int, int,
 
 def _lattice(width: int, height: int, device: torch.device) -> Tensor:
     """Centres of pixels, (height, width) complex."""
-    columns = torch.arange(width, device=device) + 0.5
-    rows = torch.arange(height, device=device) + 0.5
+    columns, rows = (torch.arange(side, device=device) + 0.5 for side in (width, height))
     return torch.complex(columns.expand(height, width), rows[:, None].expand(height, width))
 
 

@@ -2,82 +2,47 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from interlayer.errors import InputError
 from interlayer.media.files import replacing
+from interlayer.media.photos import as_image, read_photo
 
-MAX_PIXELS = 40_000_000
-MIN_SIDE = 16
-# Only decoders that parse: PostScript and its like would start another program.
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
-# Several pictures in one file that are still one photo: phones store previews beside it.
-STILL_FORMATS = ("MPO",)
 WHITE, GREY, BLACK = (255, 255, 255), (96, 96, 96), (16, 16, 16)
 
 
 def read_image(
     path: str | Path, size: int | None = None, note: Callable[[str], None] | None = None
 ) -> Tensor:
-    """Read any still picture as a tensor (1, 3, H, W) in [0, 1].
+    """Read any still picture as a tensor (1, 3, H, W) in [0, 1], as `read_photo` does.
 
-    A picture is turned as its EXIF tag says, transparency is laid on white, grey and palette
-    pictures become RGB, and 16-bit grey keeps its upper 8 bits.
+    A picture is turned as its EXIF tag says, transparency is laid on white, and grey and palette
+    pictures become RGB.
 
     Args:
-        path: file in PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, AVIF or JPEG 2000.
-        size: side to which the picture's central square is resized (Lanczos); by default the
-            picture stays as it is.
-        note: function that is called with one sentence if the picture was cropped, resized or laid
-            on white.
+        path: file in PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, AVIF, JPEG 2000 or HEIC.
+        size: side to which the picture's central square is resized (Lanczos, 8 bits); by default
+            the picture stays as it is.
+        note: function that is called with one sentence if the picture was cropped, resized, laid
+            on white, or changed otherwise.
 
     Raises:
-        InputError: if the file is missing, no picture, damaged, animated, less than 16 pixels wide
-            or high, or larger than 40 megapixels.
+        InputError: if `read_photo` does not read the file.
     """
     path = Path(path)
-    picture, changes = _decode(path)
-    width, height = picture.size
-    if min(width, height) < MIN_SIDE:
-        raise InputError(
-            f"{path} is only {width}x{height} pixels; give a picture of at least "
-            f"{MIN_SIDE}x{MIN_SIDE}"
-        )
-    if size is not None:
-        picture, more = central_square(picture, size)
-        changes += more
+    photo = read_photo(path)
+    x, changes = photo.x, [*photo.notes]
+    height, width = x.shape[-2:]
+    if size is not None and (height, width) != (size, size):
+        picture, more = central_square(to_picture(x), size)
+        x, changes = to_tensor(picture), changes + more
     if note is not None and changes:
         note(f"{path.name}: {width}x{height} {' and '.join(changes)}")
-    return to_tensor(picture)
-
-
-def read_mask(path: str | Path, size: int) -> Tensor:
-    """Read a mask (1, 1, size, size) of ones (white, measured) and zeros (black, missing).
-
-    Raises:
-        InputError: if the file is no picture, has another size or has no white pixel.
-    """
-    path = Path(path)
-    picture, _ = _decode(path)
-    width, height = picture.size
-    if (width, height) != (size, size):
-        raise InputError(
-            f"{path} is {width}x{height} but the image is {size}x{size}: "
-            f"draw the mask at {size}x{size}"
-        )
-    mask = torch.from_numpy(np.array(picture.convert("L")) >= 128).float()
-    if not mask.any():
-        raise InputError(
-            f"{path} has no white pixel, so nothing is measured: paint white what is known"
-        )
-    return mask[None, None]
+    return x
 
 
 def write_image(path: str | Path, x: Tensor) -> None:
@@ -136,66 +101,6 @@ def contact_sheet(panels: Sequence[tuple[str, Tensor]], height: int = 512) -> Te
     return to_tensor(sheet)
 
 
-def _decode(path: Path) -> tuple[Image.Image, list[str]]:
-    """Decode a file to an upright RGB picture, and say what was changed."""
-    _refuse_non_files(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as picture:
-                _refuse_from_header(path, picture)
-                return _rgb(ImageOps.exif_transpose(picture))
-    except InputError:
-        raise
-    except Image.DecompressionBombError:
-        raise InputError(_too_large(path, "far more than")) from None
-    except Image.UnidentifiedImageError:
-        raise InputError(
-            f"{path} is not a picture this program reads; save it as PNG or JPEG"
-        ) from None
-    except Exception as error:  # damaged files make decoders raise nearly anything
-        raise InputError(
-            f"{path} is damaged and cannot be read ({error}); save it again as PNG or JPEG"
-        ) from None
-
-
-def _refuse_non_files(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give a picture file in it")
-    if not path.exists():
-        raise InputError(f"{path} does not exist; check the name of the picture")
-    if not path.is_file():
-        raise InputError(f"{path} is not a regular file; give a picture file")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty (0 bytes); copy or download the picture again")
-
-
-def _refuse_from_header(path: Path, picture: Image.Image) -> None:
-    """Refuse pictures that must not be decoded, before any pixel is."""
-    if picture.width * picture.height > MAX_PIXELS:
-        raise InputError(_too_large(path, f"{picture.width}x{picture.height} pixels, more than"))
-    if getattr(picture, "is_animated", False) and picture.format not in STILL_FORMATS:
-        raise InputError(f"{path} has several frames or pages; save one of them as PNG or JPEG")
-
-
-def _too_large(path: Path, amount: str) -> str:
-    megapixels = MAX_PIXELS // 1_000_000
-    return f"{path} has {amount} {megapixels} megapixels; make it smaller first"
-
-
-def _rgb(picture: Image.Image) -> tuple[Image.Image, list[str]]:
-    if picture.mode == "F":
-        raise ValueError("floating-point values of unknown range")
-    if picture.mode.startswith("I"):
-        values = np.clip(np.asarray(picture).astype(np.int64), 0, 65535) // 256
-        return Image.fromarray(values.astype(np.uint8)).convert("RGB"), []
-    if not picture.has_transparency_data:
-        return picture.convert("RGB"), []
-    layer = picture.convert("RGBA")
-    paper = Image.new("RGBA", layer.size, (*WHITE, 255))
-    return Image.alpha_composite(paper, layer).convert("RGB"), ["laid on white"]
-
-
 def central_square(picture: Image.Image, size: int) -> tuple[Image.Image, list[str]]:
     """Crop and resize to the central square at ``size`` x ``size``, and say what was changed."""
     changes, side = [], min(picture.size)
@@ -216,8 +121,7 @@ def _scaled(picture: Image.Image, height: int) -> Image.Image:
 
 def to_tensor(picture: Image.Image) -> Tensor:
     """Convert an RGB picture to (1, 3, H, W) in [0, 1]."""
-    values = torch.from_numpy(np.array(picture, dtype=np.float32) / 255)
-    return values.permute(2, 0, 1)[None].contiguous()
+    return as_image(np.array(picture), 255)
 
 
 def to_picture(x: Tensor) -> Image.Image:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from interlayer.errors import InputError
 from interlayer.media.files import replacing
-from interlayer.media.images import MAX_PIXELS, central_square, read_image, to_picture, to_tensor
+from interlayer.media.images import central_square, read_image, to_picture, to_tensor
+from interlayer.media.opening import MAX_PIXELS
 
 PICTURE_SUFFIXES = frozenset(".png .jpg .jpeg .webp .gif .bmp .tif .tiff .ppm .avif .jp2".split())
 DEFAULT_FPS = 25.0

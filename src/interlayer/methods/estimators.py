@@ -17,6 +17,7 @@ from interlayer.problem.holdout import Split
 from interlayer.problem.problem import Problem
 
 ITERATIONS, LAST_ITERATIONS = 10, 20
+VISIBLE_NOISE = 1 / 255
 STEPS_PER_LAMBDA = 7  # of a generator, which take the time of one λ
 
 
@@ -135,7 +136,7 @@ class Drawn(Estimator):
 
 @dataclass(frozen=True)
 class Interpolation(Direct):
-    """`interpolation` where the measurements are pixels, `bicubic` where they are a small image."""
+    """The picture as it is: `interpolation` of pixels, `bicubic` of a small one, else `plain`."""
 
     name: str = "interpolation"
     work: float = 10
@@ -188,7 +189,8 @@ class Denoiser(Direct):
 class Sparse(Estimator):
     """Least squares with the sparsity prior that it is named after, "tv" or "wavelet".
 
-    The weight λ runs along a path; beside BM3D, to which it adds nothing, it is left out.
+    The weight λ runs along a path; beside BM3D of a whole picture, to which it adds nothing, it is
+    left out.
     """
 
     work: float = STEPS_PER_LAMBDA * len(LAMBDAS)
@@ -198,7 +200,7 @@ class Sparse(Estimator):
         return STEPS_PER_LAMBDA * LAST_ITERATIONS / ITERATIONS
 
     def fits(self, problem: Problem) -> bool:
-        return not denoises(problem)
+        return not (problem.whole and denoises(problem))
 
     def from_fitted(self, evidence: Evidence) -> Iterator[Candidate]:
         problem, start, lambdas = evidence.problem, None, LAMBDAS
@@ -217,12 +219,15 @@ class Sparse(Estimator):
 
 def shows_picture(problem: Problem) -> bool:
     """Whether the measurements are pixels of the image, or of a smaller one."""
-    return problem.known is not None or problem.small
+    depicted = problem.approximate and problem.depicts
+    return problem.known is not None or problem.small or depicted
 
 
 def denoises(problem: Problem) -> bool:
-    """Whether the measurements are pictures that BM3D takes, with Gaussian noise."""
-    return takes_bm3d(problem) and problem.noise.source == "known"
+    """Whether the measurements are pictures with Gaussian noise that BM3D takes, and removes."""
+    sigma = problem.picture_noise if takes_bm3d(problem) else None
+    noisy = sigma is not None and (sigma > VISIBLE_NOISE or not problem.approximate)
+    return noisy and problem.noise.source == "known"
 
 
 ESTIMATORS: tuple[Estimator, ...] = (

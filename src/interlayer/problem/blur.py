@@ -1,11 +1,90 @@
-"""Blur kernels, for deepinv's `BlurFFT`."""
+"""Blur kernels, for deepinv's `BlurFFT`, and blur of a picture that goes on beyond its edges."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
+import torch.nn.functional as F
+from scipy.fft import next_fast_len
 from torch import Tensor
+
+from interlayer.errors import InputError
+from interlayer.media.images import read_image
+from interlayer.problem.linear import MatrixFree, replicate_transposed
+
+LARGEST_KERNEL = 255
+OUTSIDE = 0.1  # share of a kernel beyond the edge that is let pass
+
+
+class OpenBlur(MatrixFree):
+    """Blur of a picture that was cut out of a larger scene, whose edge pixels go on beyond it.
+
+    Periodic blur mixes opposite edges, which no camera does. What truly lay beyond the edges is
+    unknown, so that pixels within the kernel's reach of them are best not believed, see
+    `trusted`.
+
+    Args:
+        img_size: shape (C, H, W) of the image.
+        kernel: kernel (1, 1, k, k) of sum 1, k odd.
+        **kwargs: arguments of `deepinv.physics.LinearPhysics`.
+
+    >>> physics = OpenBlur((1, 8, 8), torch.full((1, 1, 3, 3), 1 / 9))
+    >>> bool((physics.A(torch.ones(1, 1, 8, 8)) - 1).abs().max() < 1e-6)
+    True
+    """
+
+    spectrum: Tensor
+
+    def __init__(self, img_size: tuple[int, ...], kernel: Tensor, **kwargs) -> None:
+        super().__init__(img_size=tuple(img_size), **kwargs)
+        height, width = img_size[-2:]
+        self.kernel, self.size, self.reach = kernel, (height, width), kernel.shape[-1] // 2
+        padded = (height + 2 * self.reach, width + 2 * self.reach)
+        self.lengths = [int(next_fast_len(side, real=True) or side) for side in padded]
+        around = torch.zeros(self.lengths)
+        around[: kernel.shape[-2], : kernel.shape[-1]] = kernel[0, 0]
+        around = around.roll((-self.reach, -self.reach), (0, 1))
+        self.register_buffer("spectrum", torch.fft.rfft2(around))
+
+    @property
+    def trusted(self) -> Tensor:
+        """The pixels (1, 1, H, W), ones, that see next to nothing beyond the edges.
+
+        At each side as far from the edge that no more than a tenth of the kernel lies outside.
+        """
+        kernel = self.kernel[0, 0]
+        trusted = torch.ones(1, 1, *self.size)
+        for axis in (0, 1):
+            share = kernel.sum(1 - axis).cumsum(0)  # of the kernel before each place
+            before = int((share < OUTSIDE).sum())
+            after = int((share <= 1 - OUTSIDE).sum()) + 1
+            band = max(self.reach - before, after - 1 - self.reach, 0)
+            band = min(band, self.size[axis] // 4)
+            trusted.narrow(2 + axis, 0, band).zero_()
+            trusted.narrow(2 + axis, self.size[axis] - band, band).zero_()
+        return trusted
+
+    def _product(self, x: Tensor) -> Tensor:
+        padded = F.pad(x, (self.reach,) * 4, mode="replicate")
+        return self._filtered(padded, self.spectrum)[..., self._inner[0], self._inner[1]]
+
+    def _transposed_product(self, y: Tensor) -> Tensor:
+        pads = (self.reach, self.reach, self.reach, self.reach)
+        return replicate_transposed(self._filtered(F.pad(y, pads), self.spectrum.conj()), pads)
+
+    @property
+    def _inner(self) -> tuple[slice, slice]:
+        """Rows and columns of the picture within the padded one."""
+        height, width = (slice(self.reach, self.reach + side) for side in self.size)
+        return height, width
+
+    def _filtered(self, padded: Tensor, spectrum: Tensor) -> Tensor:
+        """The padded picture times a spectrum, which is large enough that nothing wraps round."""
+        height, width = padded.shape[-2:]
+        product = torch.fft.rfft2(padded, s=self.lengths) * spectrum
+        return torch.fft.irfft2(product, s=self.lengths)[..., :height, :width]
 
 
 def gaussian_kernel(sigma: float, largest: int) -> Tensor:
@@ -22,6 +101,26 @@ def gaussian_kernel(sigma: float, largest: int) -> Tensor:
     offsets = torch.arange(-reach, reach + 1, dtype=torch.float64)
     profile = torch.softmax(-offsets.square() / (2 * sigma**2), dim=0)
     return torch.outer(profile, profile).float()[None, None]
+
+
+def disc_kernel(radius: float, largest: int) -> Tensor:
+    """A disc (1, 1, k, k) of sum 1, the blur of a lens out of focus.
+
+    A pixel holds the share of it that lies within the radius.
+
+    Args:
+        radius: radius in pixels.
+        largest: upper bound of k, which is odd.
+
+    >>> disc_kernel(1.5, largest=64)[0, 0, 1]
+    tensor([0.1386, 0.1419, 0.1386])
+    """
+    reach = min(math.ceil(radius - 0.5), (largest - 1) // 2)
+    fine = 16  # points along the side of a pixel
+    points = (torch.arange((2 * reach + 1) * fine, dtype=torch.float64) + 0.5) / fine - reach - 0.5
+    inside = points[:, None].square() + points.square() <= max(radius, 0.5) ** 2
+    kernel = F.avg_pool2d(inside.double()[None, None], fine)
+    return (kernel / kernel.sum()).float()
 
 
 def motion_kernel(length: float, angle: float) -> Tensor:
@@ -48,3 +147,24 @@ def motion_kernel(length: float, angle: float) -> Tensor:
     )
     kernel = rows.T @ columns
     return (kernel / kernel.sum()).float()[None, None]
+
+
+def read_kernel(path: Path) -> Tensor:
+    """Read a kernel (1, 1, k, k) of sum 1 from a grey picture of it, black being 0.
+
+    A picture that is not odd and square is laid on black, its middle in the middle.
+
+    Raises:
+        InputError: if the file is no picture, all black, or has more than 255 pixels a side.
+    """
+    values = read_image(path).mean(1, keepdim=True)
+    height, width = values.shape[-2:]
+    side = max(height, width) | 1
+    if side > LARGEST_KERNEL or not values.any():
+        raise InputError(
+            f"{path} is no blur kernel: give a grey picture on black, of at most "
+            f"{LARGEST_KERNEL} pixels a side"
+        )
+    above, left = (side - height) // 2, (side - width) // 2
+    kernel = F.pad(values, (left, side - width - left, above, side - height - above))
+    return kernel / kernel.sum()

@@ -11,12 +11,20 @@ from deepinv.physics import BlurFFT, Decolorize, NoiseModel, Physics
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.media.images import read_mask
-from interlayer.problem.blur import gaussian_kernel, motion_kernel
+from interlayer.media.files import naming_file
+from interlayer.media.masks import read_mask, resize_mask
+from interlayer.problem.blur import (
+    OpenBlur,
+    disc_kernel,
+    gaussian_kernel,
+    motion_kernel,
+    read_kernel,
+)
 from interlayer.problem.circulant import PartialCirculant
 from interlayer.problem.facts import is_random_projection, picture_size
 from interlayer.problem.from_file import physics_from_file
 from interlayer.problem.gaussian import GaussianMatrix
+from interlayer.problem.jpeg_coefficients import JPEGCoefficients, Steps
 from interlayer.problem.masks import box_mask, half_mask, inpainting, random_mask
 from interlayer.problem.noise import DeadPixels, SeededGaussianNoise, SeededPoissonNoise
 from interlayer.problem.nonlinear import JPEG, Magnitudes
@@ -28,21 +36,27 @@ TASKS = {
     "mask:FILE": "the white pixels of a mask picture are known",
     "box:P": "a box in the middle is missing, a fraction P of the image (0 < P < 1)",
     "half:SIDE": "the left, right, top or bottom half is missing",
-    "superres:K": "the image is K times smaller, bicubic (2 <= K <= 64, K divides its size)",
-    "superres-avg:K": "the image is K times smaller, each pixel the mean of K x K (as above)",
+    "superres:K": "the image is K times smaller, bicubic (1 < K <= 128)",
+    "superres-avg:K": "each pixel is the mean of K x K (2 <= K <= 64, K divides the size)",
     "circulant:P": "P n random measurements of a circulant matrix, n = 3 x size² (0 < P <= 1)",
     "gaussian:M": "M random measurements by a matrix of independent Gaussians (1 <= M <= n)",
     "phase:P": "as circulant:P, but without the signs",
-    "deblur:SIGMA": "Gaussian blur of SIGMA pixels, wrapping round the edges (0 < SIGMA <= 64)",
-    "motion:LENGTH,ANGLE": "a straight smear of LENGTH pixels at ANGLE degrees, wrapping round",
+    "deblur:SIGMA": "Gaussian blur of SIGMA pixels (0 < SIGMA <= 64), or a kernel, deblur:FILE",
+    "defocus:RADIUS": "blur by a disc of RADIUS pixels, of a lens out of focus (0 < RADIUS <= 64)",
+    "motion:LENGTH,ANGLE": "a straight smear of LENGTH pixels at ANGLE degrees",
     "colorize": "only the brightness is known (Rec. 601)",
     "jpeg:Q": "JPEG of quality Q, colours at full resolution (1 <= Q <= 95)",
+    "jpeg-file:GRID": "the coefficients of a JPEG file, as --measured reads them",
     "quantize:BITS": "measurements rounded to 2^BITS levels (1 <= BITS <= 8)",
     "denoise:S": "Gaussian noise of standard deviation S, for images in [0, 1] (0 < S <= 10)",
     "denoise-poisson:GAIN": "photon noise, GAIN per photon, for images in [0, 1] (0 < GAIN <= 10)",
     "denoise-bernoulli:P": "a random fraction P of the pixels is black, unknown which (0 < P < 1)",
     "FILE.py:FUNCTION": "an operator of your own: the file is run, FUNCTION(img_size) is called",
 }
+OPEN = ",open"  # after the level of a blur: unlike on a torus, the picture goes on at its edges
+JPEG_STEPS = "steps"
+BEYOND_EDGES = 0.01  # error of pixels that see what lies beyond the edges
+KERNEL_FILES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".webp")
 IMAGE_RMS = 0.5  # of the images that quantisers of random measurements are made for
 
 
@@ -55,14 +69,14 @@ class Part:
         level: text after it.
         size: shape (C, H, W) of the images that it, or the operator before it, takes.
         seed: seed of everything random in it.
-        masks: masks (1, 1, H, W) to use instead of reading the files that they are keyed by.
+        tensors: tensors to use instead of reading the files that they are keyed by.
     """
 
     name: str
     level: str
     size: tuple[int, ...]
     seed: int
-    masks: Mapping[str, Tensor] = field(default_factory=dict)
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def height(self) -> int:
@@ -71,6 +85,10 @@ class Part:
     @property
     def width(self) -> int:
         return self.size[-1]
+
+    @property
+    def least_side(self) -> int:
+        return min(self.size[-2:])
 
     def wrong(self, what: str) -> InputError:
         """The error for a level that does not suit, with the form that it should have."""
@@ -111,14 +129,16 @@ def _inpaint(part: Part) -> Physics:
 
 
 def _mask(part: Part) -> Physics:
-    mask = part.masks.get(part.level)
+    mask = part.tensors.get(part.level)
     if mask is None:
-        mask = read_mask(Path(part.level), part.width)
+        path = Path(part.level)
+        known = read_mask(path, "known").known
+        with naming_file(path):
+            mask = resize_mask(known, part.height, part.width).float()
     if mask.shape != (1, 1, part.height, part.width):
         raise part.wrong(f"the mask must be {part.width}x{part.height}, like the image")
     physics = inpainting(part.size, mask)
-    physics.mask_file = part.level  # pyright: ignore[reportArgumentType]
-    return physics
+    return _made_of(physics, part.level, mask)
 
 
 def _box(part: Part) -> Physics:
@@ -131,11 +151,15 @@ def _half(part: Part) -> Physics:
     return inpainting(part.size, half_mask(part.height, part.width, part.level))
 
 
-def _factor(part: Part) -> int:
+def _superres(part: Part) -> Physics:
+    return BicubicDownsampling(part.size, part.number(above=1, up_to=128))
+
+
+def _superres_avg(part: Part) -> Physics:
     factor = part.whole(2, 64)
     if any(side % factor for side in part.size[-2:]):
         raise part.wrong(f"the size is {part.width}x{part.height}, which {factor} does not divide")
-    return factor
+    return BlockAverage(part.size, factor)
 
 
 def _circulant(part: Part) -> PartialCirculant:
@@ -150,16 +174,40 @@ def _gaussian(part: Part) -> Physics:
 
 
 def _deblur(part: Part) -> Physics:
-    sigma = part.number(above=0, up_to=64)
-    return BlurFFT(part.size, filter=gaussian_kernel(sigma, largest=min(part.height, part.width)))
+    level = part.level.removesuffix(OPEN)
+    if level in part.tensors or level.lower().endswith(KERNEL_FILES):
+        return _kernel_from_file(part, level)
+    sigma = part.parse(level, 0, None, up_to=64)
+    return _blurred(part, gaussian_kernel(sigma, largest=part.least_side))
+
+
+def _kernel_from_file(part: Part, file: str) -> Physics:
+    kernel = part.tensors.get(file)
+    if kernel is None:
+        kernel = read_kernel(Path(file))
+    if kernel.shape[-1] > part.least_side:
+        raise part.wrong(f"the kernel of {kernel.shape[-1]} pixels is larger than the image")
+    return _made_of(_blurred(part, kernel), file, kernel)
+
+
+def _defocus(part: Part) -> Physics:
+    radius = part.parse(part.level.removesuffix(OPEN), 0, None, up_to=64)
+    return _blurred(part, disc_kernel(radius, largest=part.least_side))
 
 
 def _motion(part: Part) -> Physics:
-    length, _, angle = part.level.partition(",")
+    length, _, angle = part.level.removesuffix(OPEN).partition(",")
     # The kernel is odd and no larger than the image.
-    pixels = part.parse(length, 0, None, up_to=(min(part.height, part.width) - 1) // 2 * 2 + 1)
+    pixels = part.parse(length, 0, None, up_to=(part.least_side - 1) // 2 * 2 + 1)
     degrees = part.parse(angle, -361, 361, None)
-    return BlurFFT(part.size, filter=motion_kernel(pixels, degrees))
+    return _blurred(part, motion_kernel(pixels, degrees))
+
+
+def _blurred(part: Part, kernel: Tensor) -> Physics:
+    """Blur of a torus, for simulation; of a picture that was cut out of a scene, where asked."""
+    if part.level.endswith(OPEN):
+        return OpenBlur(part.size, kernel)
+    return BlurFFT(part.size, filter=kernel)
 
 
 def _colorize(part: Part) -> Physics:
@@ -179,6 +227,21 @@ def _coloured(part: Part) -> tuple[int, ...]:
     return part.size
 
 
+def _jpeg_file(part: Part) -> Physics:
+    above, left, band = (int(number) for number in part.level.split(","))
+    table = part.tensors[JPEG_STEPS]
+    doubt = torch.full((1, 1, part.height, part.width), BEYOND_EDGES)
+    doubt[..., band : part.height - band, band : part.width - band] = 0
+    steps = Steps(table[0], table[1])
+    return _made_of(JPEGCoefficients(part.size, steps, (above, left), doubt), JPEG_STEPS, table)
+
+
+def _made_of(physics: Physics, name: str, tensor: Tensor) -> Physics:
+    """The operator with a note of the tensor from a file that it was made of."""
+    physics.made_of = {name: tensor}  # pyright: ignore[reportArgumentType]
+    return physics
+
+
 def _file(part: Part) -> Physics:
     path, _, function = part.level.rpartition(":")
     return physics_from_file(Path(path), function, part.size, part.seed)
@@ -189,15 +252,17 @@ OPERATORS: dict[str, Callable[[Part], Physics]] = {
     "mask": _mask,
     "box": _box,
     "half": _half,
-    "superres": lambda part: BicubicDownsampling(part.size, _factor(part)),
-    "superres-avg": lambda part: BlockAverage(part.size, _factor(part)),
+    "superres": _superres,
+    "superres-avg": _superres_avg,
     "circulant": _circulant,
     "gaussian": _gaussian,
     "phase": lambda part: Magnitudes(_circulant(part)),
     "deblur": _deblur,
+    "defocus": _defocus,
     "motion": _motion,
     "colorize": _colorize,
     "jpeg": _jpeg,
+    "jpeg-file": _jpeg_file,
     "FILE.py": _file,
 }
 

@@ -6,15 +6,37 @@ from dataclasses import dataclass
 from typing import Literal, TypeGuard
 
 import torch
-from deepinv.physics import Denoising, GaussianNoise, Inpainting, LinearPhysics, Physics
+from deepinv.physics import (
+    BlurFFT,
+    Decolorize,
+    Denoising,
+    GaussianNoise,
+    Inpainting,
+    LinearPhysics,
+    Physics,
+)
 from deepinv.physics.noise import ZeroNoise
 from torch import Tensor
 
+from interlayer.problem.blur import OpenBlur
 from interlayer.problem.circulant import PartialCirculant
 from interlayer.problem.gaussian import GaussianMatrix
+from interlayer.problem.jpeg_coefficients import JPEGCoefficients
+from interlayer.problem.linear import operators_of
 from interlayer.problem.noise_level import estimate_noise
 from interlayer.problem.nonlinear import Magnitudes
 from interlayer.problem.resampling import BicubicDownsampling, BlockAverage
+
+DEPICTING = (
+    BicubicDownsampling,
+    BlockAverage,
+    BlurFFT,
+    Decolorize,
+    Denoising,
+    Inpainting,
+    JPEGCoefficients,
+    OpenBlur,
+)
 
 
 @dataclass(frozen=True)
@@ -87,6 +109,53 @@ def known_pixels(physics: Physics) -> Tensor | None:
             [False,  True]])
     """
     return physics.get_buffer("mask") > 0 if isinstance(physics, Inpainting) else None
+
+
+def depicts(physics: Physics) -> bool:
+    """Whether the measurements are the image as a picture: small, blurred, grey or with holes.
+
+    >>> from interlayer.problem.tasks import make_physics
+    >>> tasks = ("superres:2+deblur:1+denoise:0.1", "circulant:0.5", "half:left+deblur:1")
+    >>> [depicts(make_physics(task, (3, 16, 16))) for task in tasks]
+    [True, False, False]
+    """
+    *before, last = operators_of(physics)
+    masked = any(isinstance(operator, Inpainting | JPEGCoefficients) for operator in before)
+    return not masked and all(isinstance(each, DEPICTING) for each in (*before, last))
+
+
+def picture_in(physics: Physics, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The picture (B, C, h, w) that measurements are, see `depicts`, and which pixels it knows.
+
+    Args:
+        physics: operator whose measurements are a picture.
+        y: measurements (B, ...).
+        weight: mask, 1 for measurements that may be used, else 0; broadcastable to y.
+    """
+    last = operators_of(physics)[-1]
+    if isinstance(last, JPEGCoefficients):
+        picture = last.decoded(y, weight)
+        return picture, torch.ones_like(picture[:, :1], dtype=torch.bool)
+    known = torch.ones_like(y[:, :1], dtype=torch.bool)
+    if weight.ndim == y.ndim:
+        known = known & (weight[:, :1] > 0)
+    holes = measured_pixels(physics)
+    return y, known if holes is None else known & holes.to(y.device)
+
+
+def picture_noise(physics: Physics, y: Tensor) -> float | None:
+    """The standard deviation of the noise in the picture that measurements are, if it is known."""
+    last = operators_of(physics)[-1]
+    if not isinstance(last, JPEGCoefficients):
+        return noise_of(physics, y).sigma
+    live = last.lattice > 0
+    return (last.sigma / last.lattice[live]).square().mean().sqrt().item()
+
+
+def measured_pixels(physics: Physics) -> Tensor | None:
+    """The mask (1, 1, h, w) of the pixels of a picture that are measured; ``None`` for all."""
+    last = operators_of(physics)[-1]
+    return last.get_buffer("mask")[:1, :1] > 0 if isinstance(last, Inpainting) else None
 
 
 def picture_size(physics: Physics, size: tuple[int, ...]) -> tuple[int, ...] | None:

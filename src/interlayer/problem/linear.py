@@ -57,6 +57,29 @@ class MatrixFree(LinearPhysics, ABC):
         """The product ``Aᵀ y``, outside autograd."""
 
 
+def replicate_transposed(padded: Tensor, pads: tuple[int, int, int, int]) -> Tensor:
+    """The transpose of padding by replication: pads (left, right, above, below) fold onto edges.
+
+    >>> replicate_transposed(torch.ones(1, 1, 3, 4), (1, 1, 0, 1))[0, 0]
+    tensor([[2., 2.],
+            [4., 4.]])
+    """
+    left, right, above, below = pads
+    height, width = padded.shape[-2:]
+    x = padded[..., above : height - below, left : width - right].clone()
+    if not any(pads):
+        return x
+    rows = padded[..., left : width - right]
+    x[..., 0, :] += rows[..., :above, :].sum(-2)
+    x[..., -1, :] += rows[..., height - below :, :].sum(-2)
+    for outside, column in ((padded[..., :left], 0), (padded[..., width - right :], -1)):
+        inner = outside.sum(-1)
+        x[..., column] += inner[..., above : height - below]
+        x[..., 0, column] += inner[..., :above].sum(-1)
+        x[..., -1, column] += inner[..., height - below :].sum(-1)
+    return x
+
+
 class Chain(ComposedPhysics):
     """Composition of operators, the first applied first; noise and sensor are the last one's."""
 
@@ -85,3 +108,14 @@ def chain(*operators: Physics) -> Physics:
     linear = LinearChain(*operators)  # pyright: ignore[reportArgumentType]
     linear.img_size = getattr(operators[0], "img_size", None)
     return linear
+
+
+def operators_of(physics: Physics) -> list[Physics]:
+    """The operators of a chain in the order in which they act; one operator is a chain of one.
+
+    >>> from interlayer.problem import BlockAverage
+    >>> halves = [BlockAverage((1, 8, 8), factor=2), BlockAverage((1, 4, 4), factor=2)]
+    >>> [len(operators_of(each)) for each in (chain(*halves), halves[0])]
+    [2, 1]
+    """
+    return list(physics.physics_list) if isinstance(physics, ComposedPhysics) else [physics]  # pyright: ignore

@@ -11,7 +11,7 @@ from torch import Tensor
 from interlayer.errors import InputError
 from interlayer.media.files import replacing
 from interlayer.problem.problem import Problem
-from interlayer.problem.tasks import Task, make_physics, masks_of, runs_code
+from interlayer.problem.tasks import Task, make_physics, runs_code, tensors_of
 
 
 def measure(x: Tensor, task: str, seed: int) -> Problem:
@@ -25,7 +25,7 @@ def measure(x: Tensor, task: str, seed: int) -> Problem:
     """
     img_size = tuple(x.shape[1:])
     physics = make_physics(task, img_size, seed)
-    return Problem(physics, physics(x), task=Task(task, img_size, seed, masks_of(physics)))
+    return Problem(physics, physics(x), task=Task(task, img_size, seed, tensors_of(physics)))
 
 
 def save_problem(problem: Problem, path: Path) -> None:
@@ -43,7 +43,7 @@ def save_problem(problem: Problem, path: Path) -> None:
         "task": task.text,
         "seed": task.seed,
         "img_size": list(task.img_size),
-        "masks": dict(task.masks),
+        "masks": dict(task.tensors),
     }
     with replacing(path) as temporary:
         torch.save(plain, temporary)

@@ -30,6 +30,8 @@ class Problem:
         y: measurements (B, ...), finite.
         fidelity: the requested measurement error; ``None`` leaves it to the method, and
             then to the noise.
+        approximate: whether the operator is only thought to be the one that measured, as for a
+            photo that came with no record of its making.
         task: the task that makes the operator again; ``None`` where it was not made from one.
 
     Raises:
@@ -46,6 +48,7 @@ class Problem:
     y: Tensor
     fidelity: Fidelity | None = None
     task: Task | None = None
+    approximate: bool = False
 
     def __post_init__(self) -> None:
         if not self.y.isfinite().all():
@@ -112,6 +115,30 @@ class Problem:
     def whole(self) -> bool:
         """Whether the measurements are the image itself, up to noise."""
         return facts.is_whole_picture(self.physics)
+
+    @cached_property
+    def depicts(self) -> bool:
+        """Whether the measurements are the image as a picture: small, blurred, with holes."""
+        return facts.depicts(self.physics)
+
+    @cached_property
+    def holes(self) -> Tensor | None:
+        """Mask (1, 1, h, w) of the pixels that a measured picture knows; ``None`` for all."""
+        known = facts.measured_pixels(self.physics) if self.depicts else None
+        return None if known is None else known.to(self.y.device)
+
+    def picture_in(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """The picture (B, C, h, w) that the measurements are, and which pixels it knows.
+
+        Args:
+            weight: mask, 1 for measurements that may be used, else 0; broadcastable to ``y``.
+        """
+        return facts.picture_in(self.physics, self.y, weight)
+
+    @cached_property
+    def picture_noise(self) -> float | None:
+        """Standard deviation of the noise in the picture that the measurements are."""
+        return facts.picture_noise(self.physics, self.y)
 
     @cached_property
     def planar(self) -> bool:

@@ -17,11 +17,11 @@ class BicubicDownsampling(LinearPhysics):
 
     Args:
         img_size: shape (C, H, W) of the image.
-        factor: factor K, which divides H and W.
+        factor: factor K, at least 1; the small sides are H/K and W/K, rounded.
         **kwargs: arguments of `deepinv.physics.LinearPhysics`.
 
     Raises:
-        ValueError: if ``factor`` does not divide the size.
+        ValueError: if ``factor`` is below 1.
 
     >>> BicubicDownsampling((3, 16, 16), factor=4)(torch.ones(1, 3, 16, 16)).shape
     torch.Size([1, 3, 4, 4])
@@ -30,14 +30,16 @@ class BicubicDownsampling(LinearPhysics):
     rows: Tensor
     columns: Tensor
 
-    def __init__(self, img_size: tuple[int, ...], factor: int, **kwargs) -> None:
+    def __init__(self, img_size: tuple[int, ...], factor: float, **kwargs) -> None:
         super().__init__(img_size=tuple(img_size), **kwargs)
-        height, width = _divisible(img_size, factor)
+        if factor < 1:
+            raise ValueError(f"an image gets smaller by a factor of at least 1, not {factor}")
+        height, width = img_size[-2:]
         self.register_buffer("rows", _bicubic_matrix(height, factor))
         self.register_buffer("columns", _bicubic_matrix(width, factor))
 
     def A(self, x: Tensor, **kwargs) -> Tensor:
-        """Small images (B, C, H/K, W/K)."""
+        """Small images (B, C, H/K, W/K), sides rounded."""
         return self.rows.to(x.dtype) @ x @ self.columns.to(x.dtype).mT
 
     def A_adjoint(self, y: Tensor, **kwargs) -> Tensor:
@@ -83,8 +85,8 @@ def _divisible(img_size: tuple[int, ...], factor: int) -> tuple[int, int]:
     return height, width
 
 
-def _bicubic_matrix(size: int, factor: int) -> Tensor:
+def _bicubic_matrix(size: int, factor: float) -> Tensor:
     """The matrix (size / factor, size) that shrinks a signal of ``size`` samples."""
     identity = torch.eye(size)[None, None]
-    shape = (size // factor, size)
+    shape = (max(1, round(size / factor)), size)
     return F.interpolate(identity, shape, mode="bicubic", antialias=True, align_corners=False)[0, 0]

@@ -17,7 +17,7 @@ from interlayer.problem.facts import picture_size
 from interlayer.problem.linear import chain
 from interlayer.problem.masks import inpainting
 
-__all__ = ["TASKS", "inpainting", "make_physics", "masks_of", "runs_code", "split_task"]
+__all__ = ["TASKS", "inpainting", "make_physics", "runs_code", "split_task", "tensors_of"]
 
 _NAMES = {form.partition(":")[0] for form in TASKS}
 _CODE = re.compile(r".+\.py:\w+", re.DOTALL)
@@ -31,17 +31,18 @@ class Task:
         text: names and levels, as `make_physics` takes them.
         img_size: shape (3, H, W) of the image.
         seed: seed of everything random in the operator.
-        masks: masks of its ``mask:FILE`` parts, keyed by file name.
+        tensors: tensors that its parts were made of, such as the masks of ``mask:FILE``, keyed by
+            the name of the file.
     """
 
     text: str
     img_size: tuple[int, ...]
     seed: int = 0
-    masks: Mapping[str, Tensor] = field(default_factory=dict)
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
 
     def physics(self) -> Physics:
         """The operator, made again."""
-        return make_physics(self.text, self.img_size, self.seed, masks=self.masks)
+        return make_physics(self.text, self.img_size, self.seed, tensors=self.tensors)
 
 
 def make_physics(
@@ -49,7 +50,7 @@ def make_physics(
     img_size: tuple[int, ...],
     seed: int = 0,
     *,
-    masks: Mapping[str, Tensor] | None = None,
+    tensors: Mapping[str, Tensor] | None = None,
 ) -> Physics:
     """Build the forward operator of a task as deepinv physics: ``y = physics(x)``.
 
@@ -62,7 +63,7 @@ def make_physics(
         task: names and levels; `TASKS` lists the forms.
         img_size: shape (3, H, W) of the images in [0, 1] that it takes.
         seed: seed of everything random in it: mask, filter, rows, noise.
-        masks: masks from `masks_of`, so that mask files are not read again.
+        tensors: tensors from `tensors_of`, so that files are not read again.
 
     Raises:
         InputError: if a task is unknown, its level is out of range, or it cannot stand where it
@@ -79,7 +80,7 @@ def make_physics(
     size, operators = tuple(img_size), list[Physics]()
 
     def part(place: int) -> Part:
-        return Part(*_name_and_level(texts[place]), size, _derived(seed, place), masks or {})
+        return Part(*_name_and_level(texts[place]), size, _derived(seed, place), tensors or {})
 
     for place in range(count):
         if place:
@@ -95,14 +96,18 @@ def make_physics(
 
 
 def split_task(task: str) -> list[str]:
-    """The parts of a task; the name of a mask file may hold plus signs and colons.
+    """The parts of a task; the name of a picture file in it may hold plus signs and colons.
 
     >>> split_task("mask:a+b.png+denoise:0.1")
     ['mask:a+b.png', 'denoise:0.1']
     """
     parts: list[str] = []
     for piece in task.split("+"):
-        if parts and parts[-1].startswith("mask:") and piece.partition(":")[0] not in _NAMES:
+        if (
+            parts
+            and parts[-1].startswith(("mask:", "deblur:"))
+            and piece.partition(":")[0] not in _NAMES
+        ):
             parts[-1] += "+" + piece
         else:
             parts.append(piece)
@@ -118,13 +123,12 @@ def runs_code(task: str) -> bool:
     return any(_CODE.fullmatch(part) for part in split_task(task))
 
 
-def masks_of(physics: Physics) -> dict[str, Tensor]:
-    """The masks (1, 1, H, W) of a task, keyed by file name, for `make_physics`."""
-    return {
-        str(module.mask_file): module.get_buffer("mask")[:, :1]
-        for module in physics.modules()
-        if hasattr(module, "mask_file")
-    }
+def tensors_of(physics: Physics) -> dict[str, Tensor]:
+    """The tensors from files that a task's operator was made of, keyed by name."""
+    made: dict[str, Tensor] = {}
+    for module in physics.modules():
+        made |= getattr(module, "made_of", {})
+    return made
 
 
 def _name_and_level(text: str) -> tuple[str, str]:

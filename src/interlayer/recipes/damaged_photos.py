@@ -13,7 +13,7 @@ from interlayer.media.images import read_image
 from interlayer.problem.facts import known_pixels
 from interlayer.problem.noise_level import estimate_noise
 from interlayer.problem.problem import Problem
-from interlayer.problem.tasks import Task, make_physics, masks_of, split_task
+from interlayer.problem.tasks import Task, make_physics, split_task, tensors_of
 
 UNKNOWN, WHOLE = "denoise", "inpaint:1"
 LEAST_NOISE = 1e-3
@@ -64,7 +64,7 @@ def read_measured(
         task = "+".join(level if part == UNKNOWN else part for part in parts)
         if note is not None:
             note(f"{path.name}: the noise is estimated, {level}")
-    made = Task(task, img_size, seed, masks_of(physics))
+    made = Task(task, img_size, seed, tensors_of(physics))
     return Problem(physics if exact == task else made.physics(), y, task=made)
 
 

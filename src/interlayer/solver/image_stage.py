@@ -24,6 +24,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from interlayer.methods.classical.filling import membrane
@@ -100,7 +101,7 @@ class ImageStage:
             return
         problem, best = self.problem, Best()
         evidence = Evidence(problem, self.split, tuple(drawn))
-        judged = self.split.judged_pixels() if problem.known is not None else None
+        judged = self._judged(drawn[-1])
         # 1. candidates of every estimator
         found, done = yield from self._propose(evidence, judged, best)
         # 2. the combination that best predicts what is held out
@@ -128,6 +129,13 @@ class ImageStage:
         centre = _continued(again, drawn[-1], judged)
         x = deviation.from_everything(centre, Candidate(own["x"], own["level"]))
         yield self._tick("all data", self._consistent(x))
+
+    def _judged(self, like: Tensor) -> Tensor | None:
+        """The pixels of the image that held-out ones speak for; ``None`` for all."""
+        judged = self.split.judged_pixels() if self.problem.holes is not None else None
+        if judged is None or judged.shape[-2:] == like.shape[-2:]:
+            return judged
+        return F.interpolate(judged.float(), like.shape[-2:], mode="nearest") > 0
 
     def _propose(
         self, evidence: Evidence, judged: Tensor | None, best: Best

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from torch import Tensor
 
 from interlayer.methods.classical.denoising import bm3d
-from interlayer.methods.classical.filling import bicubic, fill, interpolation, membrane
+from interlayer.methods.classical.filling import bicubic, fill, interpolation, membrane, plain
 from interlayer.methods.classical.priors import PRIORS, Prior, TotalVariation, Wavelets
 from interlayer.methods.classical.sparse import LAMBDAS, SparsePath, refined, tv, wavelet
 from interlayer.methods.classical.untrained import dip
@@ -18,6 +18,7 @@ Classical: TypeAlias = Callable[[Problem, Tensor | None], Tensor]
 CLASSICAL: Mapping[str, Classical] = {
     "interpolation": interpolation,
     "bicubic": bicubic,
+    "plain": plain,
     "tv": tv,
     "wavelet": wavelet,
     "bm3d": bm3d,
@@ -39,6 +40,7 @@ __all__ = [
     "fill",
     "interpolation",
     "membrane",
+    "plain",
     "refined",
     "tv",
     "wavelet",

@@ -7,7 +7,7 @@ from deepinv.models import BM3D
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.methods.classical.filling import fill
+from interlayer.methods.classical.filling import enlarged, fill
 from interlayer.problem.facts import noise_of
 from interlayer.problem.problem import Problem
 
@@ -26,7 +26,8 @@ def bm3d(problem: Problem, weight: Tensor | None = None) -> Tensor:
     the standard deviation that `Problem.noise` gives.
 
     Args:
-        problem: pictures (B, 3, H, W) with any noise, of at least 32x32 pixels.
+        problem: pictures (B, 3, H, W) with any noise, of at least 32x32 pixels; of an approximate
+            problem also smaller or blurred ones, which are then enlarged.
         weight: mask, 1 for pixels that may be used, 0 for others, which are filled in first.
 
     Returns:
@@ -47,6 +48,11 @@ def bm3d(problem: Problem, weight: Tensor | None = None) -> Tensor:
             f"bm3d removes noise from coloured pictures of at least {_SMALLEST}x{_SMALLEST} "
             "pixels, which these measurements are not; use tv or wavelet"
         )
+    if not problem.whole:
+        used = torch.ones(1, device=problem.y.device) if weight is None else weight
+        picture = fill(*problem.picture_in(used))
+        quiet = [_denoised(image, problem.picture_noise) for image in picture.split(1)]
+        return enlarged(problem, torch.cat(quiet))
     noisy = problem.y if weight is None else fill(problem.y, weight > 0)
     images = [_denoised(image, noise_of(problem.physics, image).sigma) for image in noisy.split(1)]
     return torch.cat(images).clamp(0, 1)
@@ -54,7 +60,15 @@ def bm3d(problem: Problem, weight: Tensor | None = None) -> Tensor:
 
 def takes_bm3d(problem: Problem) -> bool:
     """Whether the measurements are RGB pictures, whole and large enough for `bm3d`."""
-    return problem.whole and problem.picture and min(problem.y.shape[-2:]) >= _SMALLEST
+    if problem.whole:
+        return problem.picture and min(problem.y.shape[-2:]) >= _SMALLEST
+    return problem.approximate and problem.depicts and _shown_large(problem)
+
+
+def _shown_large(problem: Problem) -> bool:
+    """Whether the measured picture is RGB and large enough."""
+    _, channels, *sides = problem.picture_in(torch.ones(1, device=problem.y.device))[0].shape
+    return channels == 3 and min(sides) >= _SMALLEST
 
 
 def _denoised(y: Tensor, sigma: float | None) -> Tensor:

@@ -74,6 +74,36 @@ def bicubic(problem: Problem, weight: Tensor | None = None) -> Tensor:
     return F.interpolate(small, size, mode="bicubic", antialias=True).clamp(0, 1)
 
 
+def plain(problem: Problem, weight: Tensor | None = None) -> Tensor:
+    """The measured picture as it is, its holes filled, enlarged to the image: nothing is restored.
+
+    Args:
+        problem: measurements that are a picture, see `Problem.depicts`.
+        weight: mask, 1 for measurements that may be used, 0 for others; ``None`` uses all.
+
+    Returns:
+        Images (B, C, H, W) in [0, 1], grey ones with three equal channels.
+
+    Raises:
+        InputError: if the measurements are no picture.
+
+    >>> from interlayer.problem import measure
+    >>> plain(measure(torch.rand(1, 3, 16, 16), "superres:2+colorize", seed=0)).shape
+    torch.Size([1, 3, 16, 16])
+    """
+    if not problem.depicts:
+        raise InputError("these measurements are no picture; use tv or wavelet")
+    used = torch.ones(1, device=problem.y.device) if weight is None else weight
+    return enlarged(problem, fill(*problem.picture_in(used)))
+
+
+def enlarged(problem: Problem, picture: Tensor) -> Tensor:
+    """A measured picture (B, C, h, w) at the size and with the channels of the image."""
+    channels, *size = problem.linear_physics.A_adjoint(problem.y[:1]).shape[1:]
+    x = F.interpolate(picture, size, mode="bicubic", antialias=True).clamp(0, 1)
+    return x.expand(-1, channels, -1, -1)
+
+
 def fill(values: Tensor, known: Tensor) -> Tensor:
     """Interpolate linearly on the Delaunay triangulation of the known pixels.
 

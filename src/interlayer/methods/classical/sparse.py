@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from interlayer.methods.classical.filling import bicubic, interpolation
+from interlayer.methods.classical.filling import bicubic, interpolation, plain
 from interlayer.methods.classical.priors import PRIORS
 from interlayer.problem.fidelity import measurement_loss
 from interlayer.problem.holdout import Best
@@ -208,6 +208,8 @@ def first_picture(problem: Problem, weight: Tensor) -> Tensor:
         return interpolation(problem, weight)
     if problem.small:
         return bicubic(problem, weight)
+    if problem.approximate and problem.depicts:
+        return plain(problem, weight)
     return torch.full_like(problem.linear_physics.A_adjoint(problem.y), 0.5)
 
 

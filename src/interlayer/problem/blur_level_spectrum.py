@@ -1,0 +1,199 @@
+"""The power spectrum of a photo, and what a blur that was added makes of a sharp one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# Sharp photos: mean and standard deviation over generated faces of what multiplies the columns of
+# `_shapes`, by benchmarks/sharp_spectrum.py. The level is free; the cubic is left to photos.
+_MEAN = (0.0, -7.44, 0.26, 0.0) + (0.0,) * 12
+_SPREAD = (10.0, 0.71, 0.37, 0.25) + (0.39, 0.29, 0.35) * 4
+_SOFTNESS = 0.25  # square of their own blur in pixels at 1024 px
+SIDE = 1024  # of those faces
+_SCALE = 0.4  # of the residuals, which are heavy-tailed
+_FLOOR_SPREAD = (10.0, 0.6)  # of the noise floor's level and slope
+_LEAST_PATCH = 24
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Fit of a sharp photo, blurred, with a noise floor, to a spectrum.
+
+    Attributes:
+        misfit: negative logarithm of its posterior density, up to a constant.
+        floor: power of the noise at the highest frequencies.
+    """
+
+    misfit: float
+    floor: float
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Power of a photo in cells of the frequency plane, rings cut into sectors.
+
+    Attributes:
+        log_power: logarithm of each cell's mean power (M,).
+        fx, fy: frequencies of the bins (N,) in cycles a pixel, x to the right and y upwards.
+        cell: number of each bin's cell (N,).
+        shapes: what log spectra of sharp photos consist of (M, 16).
+        softness: square of a sharp photo's own blur in pixels.
+    """
+
+    log_power: Tensor
+    fx: Tensor
+    fy: Tensor
+    cell: Tensor
+    shapes: Tensor
+    softness: float
+
+    def explained_by(self, transfer: Callable[[Tensor, Tensor], Tensor]) -> Explanation:
+        """Fit ``log P ~ log(exp(B b) |K|² + exp(F c))`` with Student's t for the residuals.
+
+        Args:
+            transfer: the blur's transfer function K of ``fx`` and ``fy``.
+        """
+        square = self.fx.square() + self.fy.square()
+        own = (-4 * math.pi**2 * self.softness * square).exp()
+        weight = square.pow(-1.5)  # most of a cell's power lies at its lower frequencies
+        passed = own * transfer(self.fx, self.fy).square()
+        share = _means(passed * weight, self.cell) / _means(weight, self.cell)
+        return _fit(self.log_power, self.shapes, share.clamp_min(1e-12).log())
+
+
+def spectrum_of(grey: Tensor, known: Tensor) -> Spectrum | None:
+    """Measure the spectrum of a photo in windowed patches, so that its borders do not matter.
+
+    Args:
+        grey: photo (H, W), its shorter side at most ``SIDE``.
+        known: pixels (H, W) that count; patches that contain others do not.
+
+    Returns:
+        ``None`` where no patch of at least 24 px is known.
+    """
+    side, size = min(grey.shape), min(grey.shape) // 4 * 2
+    while size >= _LEAST_PATCH:
+        whole = _patches(known, size).flatten(1).all(1)
+        if whole.any():
+            return _in_cells(_power(_patches(grey, size)[whole]), side)
+        size = size // 4 * 2
+    return None
+
+
+def _patches(picture: Tensor, size: int) -> Tensor:
+    """All (P, size, size) at steps of a quarter of their size."""
+    step = size // 4
+    return picture.unfold(0, size, step).unfold(1, size, step).reshape(-1, size, size)
+
+
+def _power(patches: Tensor) -> Tensor:
+    """Mean power (n, n // 2 + 1), white noise of variance v having v.
+
+    The window is Hann's, squared: what leaks to other frequencies is far below the rounding of an
+    8-bit file.
+    """
+    side = torch.hann_window(patches.shape[-1], periodic=False, dtype=torch.float64).square()
+    window = torch.outer(side, side)
+    total = torch.zeros(())
+    for patch in patches.double():
+        level = (patch * window).sum() / window.sum()
+        total = total + torch.fft.rfft2((patch - level) * window).abs().square()
+    return total / len(patches) / window.square().sum()
+
+
+def _in_cells(power: Tensor, side: int) -> Spectrum:
+    """Sum up the bins below 0.48 cycles a pixel, at least 8 or so to a cell."""
+    n = len(power)
+    fy = -torch.fft.fftfreq(n, dtype=torch.float64)[:, None].expand_as(power)
+    fx = torch.fft.rfftfreq(n, dtype=torch.float64).expand_as(power)
+    radius = (fx.square() + fy.square()).sqrt() * n
+    # Half the plane is the other's mirror.
+    kept = (radius >= 2.5) & (radius < 0.48 * n) & ~((fx == 0) & (fy < 0))
+    fx, fy, radius, power = fx[kept], fy[kept], radius[kept], power[kept]
+    edges = [2.5]
+    while edges[-1] < 0.48 * n:
+        edges.append(max(edges[-1] + 2, edges[-1] * 1.09))
+    ring = torch.bucketize(radius, torch.tensor(edges, dtype=torch.float64), right=True) - 1
+    sectors = (torch.bincount(ring) // 8).clamp(1, 36)
+    turn = torch.atan2(fy, fx) % math.pi / math.pi  # of a half turn
+    sector = (turn * sectors[ring] + 0.5).long() % sectors[ring]
+    # Cells that hold no bin are left out.
+    cell = torch.unique(ring * 36 + sector, return_inverse=True)[1]
+    height = _means((radius * side / n).log2(), cell)
+    waves = [
+        _means(wave(2 * math.pi * k * turn), cell)
+        for k in (1, 2)
+        for wave in (torch.cos, torch.sin)
+    ]
+    softness = _SOFTNESS * (side / SIDE) ** 2
+    log_power = _means(power, cell).clamp_min(1e-12).log()
+    return Spectrum(log_power, fx, fy, cell, _shapes(height, waves), softness)
+
+
+def _shapes(height: Tensor, waves: list[Tensor]) -> Tensor:
+    """Cubics of log frequency, and quadratics that turn with the direction.
+
+    Args:
+        height: logarithm to base 2 of the frequency in cycles a side (M,).
+        waves: cosines and sines of twice and four times the direction (M,) each.
+    """
+    t = (height - 5.5) / 3.5
+    level, slope, bend, cubic = torch.ones_like(t), t, 2 * t**2 - 1, 4 * t**3 - 3 * t
+    turning = [wave * part for wave in waves for part in (level, slope, bend)]
+    return torch.stack([level, slope, bend, cubic, *turning], 1)
+
+
+def _means(values: Tensor, cell: Tensor) -> Tensor:
+    """Mean (M,) over the bins (N,) of each cell."""
+    count = torch.bincount(cell)
+    return torch.zeros(len(count), dtype=values.dtype).index_add_(0, cell, values) / count
+
+
+def _fit(log_power: Tensor, shapes: Tensor, log_share: Tensor) -> Explanation:
+    """Levenberg and Marquardt's method, each step a weighted least-squares problem."""
+    slope = shapes[:, 1] - 1
+    floors = torch.stack([torch.ones_like(slope), slope], 1)
+    parts = shapes.shape[1]
+    mean = torch.tensor([*_MEAN, 0.0, 0.0], dtype=torch.float64)
+    low = shapes[:, 1] <= shapes[:, 1].quantile(0.2)
+    high = shapes[:, 1] >= shapes[:, 1].max() - 0.1
+    mean[0] = (log_power - shapes @ mean[:parts] - log_share)[low].median()
+    mean[parts] = log_power[high].median() - 0.3
+    precision = 1 / torch.tensor([*_SPREAD, *_FLOOR_SPREAD], dtype=torch.float64).square()
+
+    def predicted(b: Tensor) -> tuple[Tensor, Tensor]:
+        signal = shapes @ b[:parts] + log_share
+        total = torch.logaddexp(signal, floors @ b[parts:])
+        return total, (signal - total).exp()
+
+    def misfit(b: Tensor) -> float:
+        squares = ((log_power - predicted(b)[0]) / _SCALE).square()
+        prior = ((b - mean).square() * precision).sum() / 2
+        return (2.5 * torch.log1p(squares / 4).sum() + prior).item()
+
+    b, damping = mean, 1e-3
+    found = misfit(b)
+    for _ in range(20):
+        total, share = predicted(b)
+        residual = log_power - total
+        weight = 1.25 / (1 + (residual / _SCALE).square() / 4) / _SCALE**2
+        slopes = torch.cat([shapes * share[:, None], floors * (1 - share)[:, None]], 1)
+        downhill = slopes.T @ (weight * residual) - (b - mean) * precision
+        curvature = slopes.T @ (weight[:, None] * slopes) + precision.diag()
+        damped = curvature + damping * curvature.diagonal().diag()
+        tried = b + torch.linalg.solve(damped, downhill)
+        value = misfit(tried)
+        if value >= found:
+            damping *= 10
+            if damping > 1e3:
+                break
+            continue
+        gained, b, found, damping = found - value, tried, value, max(damping / 10, 1e-6)
+        if gained < 0.01:
+            break
+    return Explanation(found, b[parts].exp().item())

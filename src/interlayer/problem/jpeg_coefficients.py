@@ -1,0 +1,204 @@
+"""JPEG files as linear measurements: their coefficients, each as exact as its quantisation step."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from interlayer.media.jpeg_tables import BLOCK, standard_tables
+from interlayer.problem.linear import MatrixFree, replicate_transposed
+
+_TO_YCC = torch.tensor(  # JFIF, full range; chroma without its offset
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
+)
+_ROUNDED = 12**-0.5  # standard deviation of what rounding does, in steps
+
+
+class Steps(NamedTuple):
+    """Quantisation of a JPEG file.
+
+    Attributes:
+        luma: steps (8, 8) of the brightness, in 255ths; rows are vertical frequencies.
+        chroma: steps (8, 8) of the colours.
+    """
+
+    luma: Tensor
+    chroma: Tensor
+
+    @classmethod
+    def of_quality(cls, quality: int) -> Steps:
+        """The standard steps of a libjpeg quality.
+
+        >>> Steps.of_quality(50).luma[0, :3].tolist()
+        [16.0, 11.0, 10.0]
+        """
+        return cls(*standard_tables(quality))
+
+    def rescaled(self, factor: float) -> Steps:
+        """Steps that suit the picture once it is ``factor`` < 1 times as large.
+
+        A frequency of the smaller picture is a lower one of the file.
+        """
+        places = (torch.linspace(-1, 1, BLOCK) + 1) * factor - 1
+        grid = torch.stack(torch.meshgrid(places, places, indexing="xy"), -1)[None]
+        tables = torch.stack([self.luma, self.chroma])[None].float()
+        luma, chroma = F.grid_sample(tables, grid, align_corners=True)[0]
+        return Steps(luma, chroma)
+
+    def widened(self, sigma: float) -> Steps:
+        """Steps of coefficients that also carry white noise of standard deviation ``sigma``."""
+        extra = (255 * sigma / _ROUNDED) ** 2
+        return Steps(*((table.square() + extra).sqrt() for table in self))
+
+
+class JPEGCoefficients(MatrixFree):
+    r"""Cosine transform of 8x8 blocks of brightness and colours, in units of the file's steps.
+
+    A JPEG file holds these numbers rounded, so that their errors are independent of each other and
+    of one size, `sigma`, which those of its pixels are not: ``y = c T x / q``, with the orthonormal
+    transform T of every block, its steps q, and for c the mean of the nine of lowest frequency, so
+    that y has the units of the image. Colours that the file stores at half the resolution are taken
+    as they are decoded. Blocks that are not wholly inside the picture measure nothing.
+
+    Args:
+        img_size: shape (3, H, W) of the image, or (1, H, W) of a grey one.
+        steps: quantisation of the file.
+        offset: rows and columns of the file above and left of the picture.
+        doubt: standard deviation (1, 1, H, W) of what else is wrong with the pixels, which widens
+            the steps of their blocks; ``None`` stands for nothing.
+        **kwargs: arguments of `deepinv.physics.LinearPhysics`.
+
+    Reference: ITU-T T.81; JFIF for the colours.
+
+    >>> physics = JPEGCoefficients((3, 16, 16), Steps.of_quality(75))
+    >>> x = torch.rand(1, 3, 16, 16)
+    >>> bool((physics.decoded(physics.A(x)) - x).abs().max() < 1e-4)
+    True
+    """
+
+    lattice: Tensor
+
+    def __init__(
+        self,
+        img_size: tuple[int, ...],
+        steps: Steps,
+        offset: tuple[int, int] = (0, 0),
+        doubt: Tensor | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(img_size=tuple(img_size), **kwargs)
+        channels, height, width = img_size
+        above, left = (place % BLOCK for place in offset)
+        self.pads = (left, -(left + width) % BLOCK, above, -(above + height) % BLOCK)
+        self.scale = steps.luma[:3, :3].mean().item() / 255
+        inside = F.pad(torch.ones(1, 1, height, width), self.pads)
+        doubt = torch.zeros(1, 1, height, width) if doubt is None else doubt
+        extra = F.avg_pool2d(F.pad((255 / _ROUNDED * doubt).square(), self.pads), BLOCK)
+        whole = _tiled((F.avg_pool2d(inside, BLOCK) == 1).float(), torch.ones(BLOCK, BLOCK))
+        planes = [
+            255 * self.scale * whole / _widened(table, extra)
+            for table in (steps.luma, steps.chroma, steps.chroma)[:channels]
+        ]
+        self.register_buffer("lattice", torch.cat(planes, 1))
+
+    @property
+    def sigma(self) -> float:
+        """The standard deviation of the errors of y."""
+        return self.scale * _ROUNDED
+
+    def _product(self, x: Tensor) -> Tensor:
+        planes = _turned(x, _TO_YCC) if x.shape[1] == 3 else x
+        planes = F.pad(planes, self.pads, mode="replicate")
+        return (_by_blocks(planes, _cosines(x)) * self.lattice.to(x)).flatten(1)
+
+    def _transposed_product(self, y: Tensor) -> Tensor:
+        coefficients = y.reshape(-1, *self.lattice.shape[1:]) * self.lattice.to(y)
+        planes = replicate_transposed(_by_blocks(coefficients, _cosines(y).mT), self.pads)
+        return _turned(planes, _TO_YCC.mT) if planes.shape[1] == 3 else planes
+
+    def decoded(self, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The picture (B, C, H, W) that coefficients stand for.
+
+        Args:
+            y: coefficients (B, m).
+            weight: mask, 1 for those that may be used; others count as 0, but the mean of a block
+                as that of its neighbours.
+        """
+        lattice = self.lattice.to(y)
+        used = torch.ones_like(y) if weight is None else weight.expand_as(y)
+        used = (used.reshape(-1, *lattice.shape[1:]) > 0) & (lattice > 0)
+        values = torch.where(used, y.reshape(used.shape) / lattice.clamp_min(1e-12), 0)
+        means = values[..., ::BLOCK, ::BLOCK]
+        means.copy_(_spread(means, used[..., ::BLOCK, ::BLOCK]))
+        left, right, above, below = self.pads
+        planes = F.pad(_by_blocks(values, _cosines(y).mT), (-left, -right, -above, -below))
+        return _turned(planes, torch.linalg.inv(_TO_YCC)) if planes.shape[1] == 3 else planes
+
+
+def believed(steps: Steps, picture: Tensor, offset: tuple[int, int] = (0, 0)) -> Steps:
+    r"""Steps of numbers that err as much, at each frequency, as those of a file truly do.
+
+    A number that was rounded to 0 errs less than others: by itself. With numbers that follow
+    Laplace's distribution of scale b, a share ``f = exp(-q / 2b)`` is not rounded to 0; those err
+    by ``q / √12``, the others by the spread of the distribution within ± q/2.
+
+    Args:
+        steps: quantisation q of the file.
+        picture: the decoded file (1, C, H, W).
+        offset: rows and columns of the file above and left of it.
+    """
+    physics = JPEGCoefficients(tuple(picture.shape[1:]), steps, offset)
+    numbers = physics.A(picture).reshape(physics.lattice.shape)[0] / physics.scale
+    blocks = numbers.unflatten(-1, (-1, BLOCK)).unflatten(-3, (-1, BLOCK))  # C, rows, 8, columns, 8
+    count = blocks.shape[1] * blocks.shape[3]
+    live = (blocks.abs() >= 0.5).float().mean((1, 3)).clamp(0.5 / count, 0.99)
+    half = -live.log()  # of a step, in units of b
+    within = 2 - (half.square() + 2 * half) * live / (1 - live)  # the variance there, over b²
+    variance = live / 12 + (1 - live) * within.clamp_min(0) / (4 * half.square())
+    widths = (12 * variance).sqrt().clamp(max=1)
+    chroma = widths[1:].square().mean(0).sqrt() if len(widths) == 3 else widths[0]
+    return Steps(steps.luma * widths[0], steps.chroma * chroma)
+
+
+def _turned(x: Tensor, matrix: Tensor) -> Tensor:
+    """Images (B, 3, H, W) with a matrix (3, 3) applied to the colours of each pixel."""
+    return torch.einsum("ij,bjhw->bihw", matrix.to(x), x)
+
+
+def _cosines(like: Tensor) -> Tensor:
+    """The orthonormal cosine transform (8, 8), a row for each frequency."""
+    k = torch.arange(BLOCK, dtype=torch.float64)
+    matrix = torch.cos(torch.pi / BLOCK * k[:, None] * (k + 0.5)) * (2 / BLOCK) ** 0.5
+    matrix[0] /= 2**0.5
+    return matrix.to(like)
+
+
+def _by_blocks(planes: Tensor, matrix: Tensor) -> Tensor:
+    """``M X Mᵀ`` for every 8x8 block X of planes (B, C, H, W)."""
+    rows = (planes.unflatten(-1, (-1, BLOCK)) @ matrix.mT).flatten(-2)
+    columns = rows.mT.contiguous().unflatten(-1, (-1, BLOCK)) @ matrix.mT
+    return columns.flatten(-2).mT.contiguous()
+
+
+def _tiled(blocks: Tensor, table: Tensor) -> Tensor:
+    """A table (8, 8) at every block, times the block's own number (1, 1, h, w)."""
+    return torch.kron(blocks[0, 0], table)[None, None]
+
+
+def _spread(values: Tensor, known: Tensor) -> Tensor:
+    """Values (B, C, h, w) in which those not known are the mean of the known ones around them."""
+    while not known.all() and known.any():
+        weight = F.avg_pool2d(known.to(values), 3, stride=1, padding=1)
+        sums = F.avg_pool2d(torch.where(known, values, 0), 3, stride=1, padding=1)
+        values = torch.where(known, values, sums / weight.clamp_min(1e-12))
+        known = known | (weight > 0)
+    return values
+
+
+def _widened(table: Tensor, extra: Tensor) -> Tensor:
+    """Steps (1, 1, H, W) of all blocks, whose squares are larger by ``extra`` (1, 1, h, w)."""
+    squares = _tiled(torch.ones_like(extra), table.square())
+    return (squares + _tiled(extra, torch.ones_like(table))).sqrt()

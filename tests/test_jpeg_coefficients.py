@@ -1,0 +1,58 @@
+"""JPEG files and open blurs as linear operators."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from interlayer.media.samples import sample_photo
+from interlayer.problem.blur import OpenBlur, gaussian_kernel
+from interlayer.problem.jpeg_coefficients import JPEGCoefficients, Steps, believed
+
+
+def dot_test(physics, size):
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(2, *size, generator=rng)
+    y = torch.randn(physics.A(x).shape, generator=rng)
+    torch.testing.assert_close((physics.A(x) * y).sum(), (x * physics.A_adjoint(y)).sum())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("offset", [(0, 0), (3, 5)])
+def test_the_adjoints_of_photos_pass_the_dot_test(channels, offset):
+    size = (channels, 43, 37)
+    dot_test(JPEGCoefficients(size, Steps.of_quality(50), offset), size)
+    dot_test(OpenBlur(size, gaussian_kernel(2.0, 64) * torch.rand(1, 1, 17, 17)), size)
+
+
+def test_an_open_blur_repeats_the_edge():
+    x, kernel = torch.rand(1, 3, 20, 17), torch.rand(1, 1, 5, 5)
+    padded = F.pad(x, [2] * 4, mode="replicate")
+    expected = F.conv2d(padded, kernel.flip(-1, -2).expand(3, 1, -1, -1), groups=3)
+    torch.testing.assert_close(OpenBlur((3, 20, 17), kernel).A(x), expected)
+
+
+@pytest.mark.parametrize("quality", [90, 50])
+def test_the_coefficients_of_a_file_are_whole_steps_with_errors_of_the_size_said(quality):
+    photo = sample_photo("astronaut", 256)[:, :1].mul(255).round() / 255
+    with BytesIO() as file:
+        grey = photo[0, 0].mul(255).round().byte().numpy()
+        Image.fromarray(grey).save(file, "JPEG", quality=quality)
+        with Image.open(file) as decoded:
+            y = torch.from_numpy(np.array(decoded))[None, None] / 255
+    steps = Steps.of_quality(quality)
+    physics = JPEGCoefficients((1, 256, 256), steps)
+    numbers = physics.A(y) / physics.scale
+    assert (numbers - numbers.round()).abs().median() < 0.05
+    errors = physics.A(y) - physics.A(photo)
+    live = numbers.abs() > 0.5
+    assert errors[live].std().item() == pytest.approx(physics.sigma, rel=0.15)
+    raw = (errors.std() / physics.sigma).item()
+    narrowed = believed(steps, y)
+    assert (narrowed.luma <= steps.luma).all()
+    physics = JPEGCoefficients((1, 256, 256), narrowed)
+    errors = physics.A(y) - physics.A(photo)
+    assert raw < 0.9 * (errors.std() / physics.sigma).item() < 1
