@@ -27,10 +27,10 @@ BOXES = """(root) => [...document.querySelectorAll(
     `${root} button, ${root} label, ${root} h2, ${root} h3, ${root} p, ${root} li, ${root} pre`)]
   .filter((e) => e.checkVisibility({ visibilityProperty: true }) && e.innerText.trim())
   .map((e) => {
-    const range = document.createRange(); // gradio puts a label into a corner of its upload area
-    range.selectNodeContents(e);
-    const inside = e.ariaLabel?.startsWith("Click to upload") ? range : e;
-    return { e, box: inside.getBoundingClientRect() };
+    const words = e.querySelector(".wrap"); // of an upload area, whose label is in its corner
+    const range = document.createRange();
+    range.selectNodeContents(words ?? e);
+    return { e, box: (words ? range : e).getBoundingClientRect() };
   })
   .filter(({ box }) => box.width > 0 && box.height > 0)"""
 OVERLAPS = f"""(root) => {{

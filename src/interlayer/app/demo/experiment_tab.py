@@ -73,7 +73,7 @@ def _picture(handlers: Handlers) -> Source:
         draw = gr.Button("Draw a face", min_width=120, elem_id="draw")
     with gr.Row():
         photo = gr.File(
-            label="Or your own photo", file_types=["image"], height=130, scale=2, elem_id="photo"
+            label="Or your own photo", file_types=["image"], height=150, scale=2, elem_id="photo"
         )
         number = gr.Number(1, label="Which face to draw (seed)", precision=0, minimum=0)
     return Source(picture, painter, about, example, draw, photo, number)

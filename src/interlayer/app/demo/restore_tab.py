@@ -79,7 +79,7 @@ def _photo() -> Source:
     """The photo, and the brush over its scratches."""
     gr.HTML("<h2>1. The photo</h2>")
     dropped = gr.State(None, time_to_live=3600)
-    photo = gr.File(label="Your photo", file_types=["image"], height=130, elem_id="restore-photo")
+    photo = gr.File(label="Your photo", file_types=["image"], height=150, elem_id="restore-photo")
     example = gr.Button("Try the example photo", elem_id="restore-example")
     about = gr.HTML(elem_id="restore-about")
     painter = painter_over(None, "restore-painter", "The photo to restore", BRUSH)

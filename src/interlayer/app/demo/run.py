@@ -33,7 +33,7 @@ class Order:
         picture: the truth, 8-bit RGB at the generator's size, so that its PNG file is exact.
         task: task that measures it, as `make_physics` knows it.
         approach: method and settings of its recovery.
-        masks: masks of the task, as `make_physics` takes them.
+        masks: masks of the task, by file, as tensors of `make_physics`.
     """
 
     picture: Image.Image
