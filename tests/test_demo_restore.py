@@ -80,6 +80,13 @@ def test_what_is_brushed_over_is_not_known() -> None:
     assert plan(wish_of(brushed=False, strokes=[STROKE])).findings.known is None
 
 
+def test_scratches_are_not_taken_for_noise_or_blur() -> None:
+    brushed = plan(wish_of(brushed=True, strokes=[STROKE])).findings
+    assert brushed.noise == 0.03  # the small engine finds less noise without the scratches
+    assert plan(wish_of(brushed=True, strokes=[STROKE], noise=8)).findings.noise == 0.08
+    assert plan(wish_of()).findings.noise == 0.0512
+
+
 def test_holes_of_the_file_stay_holes_under_the_brush() -> None:
     wish = wish_of(brushed=True, strokes=[STROKE])
     holes = torch.ones(1, 1, 90, 60, dtype=torch.bool)
@@ -118,10 +125,11 @@ def test_the_command_says_what_was_corrected_and_nothing_else() -> None:
         *("--generator", "toy", "--out", "restored.png"),
     ]
     told = words(brushed=True, strokes=[STROKE], faces=LARGEST, noise=8, blur="none", jpeg=True)
-    assert told[3:12] == [
-        *("--mask", "scratches.png", "--faces", "1", "--noise", "0.08", "--blur", "none"),
-        "--jpeg",
+    assert told[3:14] == [
+        *("--mask", "scratches.png", "--mask-is", "known", "--faces", "1"),
+        *("--noise", "0.08", "--blur", "none", "--jpeg"),
     ]
+    assert "--noise" not in words(brushed=True, strokes=[STROKE])
     assert "line:12:30" in words(blur="line", size=12, angle=30)
     assert "--colorize" in words(colorize=True)
 
@@ -132,6 +140,7 @@ def test_a_run_shows_the_face_and_then_the_whole_photo(request_of: Callable) -> 
     assert "Face 1 of 2" in first[1] and "s left" in first[1]
     _, result, downloads, _ = last
     assert result.index('class="whole"') < result.index('type="range"')
+    assert result.index('type="range"') < result.index("The noise is 5.1% of white.")
     assert "2 faces in" in result and "60x90 pixels" in result
     assert "not evidence" in " ".join(result.split()) and "identify" in result
     assert "interlayer restore &#x27;old photo.png&#x27;" in downloads

@@ -127,7 +127,9 @@ def test_a_photo_is_dropped_brushed_restored_and_kept(
     # the middle of the stroke is missing, the same place reflected is not
     assert mask.getpixel((90, 112)) == 0 and mask.getpixel((90, 188)) == 255
     command = tab.locator("#restore-downloads pre").inner_text()
-    assert command.startswith("interlayer restore grandmother.png --mask scratches.png --faces 1 ")
+    assert command.startswith(
+        "interlayer restore grandmother.png --mask scratches.png --mask-is known --faces 1 "
+    )
     assert [file for file in uploads.rglob("*") if file.is_file()] == []
 
 

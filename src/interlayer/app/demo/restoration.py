@@ -12,7 +12,7 @@ from interlayer.app.demo.run import INTERVAL, Update, seconds_left
 from interlayer.errors import InputError
 from interlayer.generators import Generator
 from interlayer.media.photos import Photo
-from interlayer.recipes.restoring import Plan, Progress, restore
+from interlayer.recipes.restoring import Findings, Plan, Progress, restore
 
 NO_FACE = (
     "no face was found in this photo, so that there is nothing to restore; "
@@ -22,11 +22,19 @@ NO_FACE = (
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """Outcome of a restoration: the photo before and after, (1, 3, H, W) in [0, 1]."""
+    """Outcome of a restoration.
+
+    Attributes:
+        before: the photo (1, 3, H, W) in [0, 1].
+        after: the restored photo (1, 3, H', W'), which is larger where the photo was small.
+        findings: what was taken into account.
+        seconds: time that it took.
+        interrupted: whether it ended early.
+    """
 
     before: Tensor
     after: Tensor
-    faces: int
+    findings: Findings
     seconds: float
     interrupted: bool
 
@@ -65,7 +73,7 @@ def run_plan(
             break
     assert progress is not None
     seconds = time.monotonic() - started
-    yield Restored(photo.x, progress.picture(), progress.faces, seconds, interrupted)
+    yield Restored(photo.x, progress.picture(), plan.findings, seconds, interrupted)
 
 
 def _update(progress: Progress, elapsed: float) -> Update:

@@ -20,7 +20,7 @@ CAUTION = (
 )
 
 
-def findings(sentences: list[str], notes: tuple[str, ...]) -> str:
+def findings(sentences: list[str], notes: tuple[str, ...] = ()) -> str:
     """A line for each finding, and for each change in reading the file."""
     lines = [*sentences, *(f"In reading it: {note}." for note in notes)]
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
@@ -37,7 +37,8 @@ def compared(restored: Restored, ending: str = "") -> str:
     title = f"The best so far ({escape(ending)})" if ending else "Restored"
     after = to_picture(restored.after)
     urls = [view.picture_url(p, SHOWN) for p in (to_picture(restored.before), after)]
-    faces = "1 face" if restored.faces == 1 else f"{restored.faces} faces"
+    count = len(restored.findings.faces)
+    faces = "1 face" if count == 1 else f"{count} faces"
     return f"""
 <div class="compare" data-before="input">
   <div role="status"><h2>{title}</h2></div>
@@ -53,6 +54,8 @@ def compared(restored: Restored, ending: str = "") -> str:
     <input type="range" min="0" max="100" value="50"
       aria-label="Slide between before (left) and after (right)">
   </div>
+  <h3>What was taken into account</h3>
+  {findings(restored.findings.sentences())}
 </div>"""
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from torch import Tensor
-
 from interlayer.app.demo.pictures import painted_mask
 from interlayer.errors import InputError
 from interlayer.media.photos import Photo, read_photo
@@ -27,6 +25,7 @@ BLURS = [
 ]
 NO_PHOTO = "there is no photo yet; choose one first"
 SCRATCHES = "scratches.png"
+BLUR_FIELDS = {"blur", "size", "angle"}
 
 
 class Wish(NamedTuple):
@@ -105,25 +104,25 @@ def shown(findings: Findings) -> dict[str, Any]:
 
 
 def plan_of(wish: Wish, photo: Photo) -> Plan:
-    """The plan of a restoration: what was found, where the visitor does not correct it.
+    """The plan of a restoration: what is found, where the visitor does not correct it.
+
+    A photo with scratches is examined again without them, as it is on the command line.
 
     Raises:
         InputError: if there is no photo or a correction makes no sense.
     """
     if wish.dropped is None:
         raise InputError(NO_PHOTO)
-    found = wish.dropped.findings
-    as_shown = shown(found)
+    changed, found = _corrected(wish), _found(wish, photo)
     findings = replace(
         found,
         faces=found.faces[:1] if wish.faces == LARGEST else found.faces,
-        jpeg=wish.jpeg,
         toned=found.toned or wish.colorize,
-        known=_known(wish, photo),
+        jpeg=wish.jpeg if "jpeg" in changed else found.jpeg,
     )
-    if wish.noise not in (None, as_shown["noise"]):
+    if "noise" in changed:
         findings = replace(findings, noise=_between(wish.noise, 100, "noise") / PERCENT)
-    if any(getattr(wish, name) not in (None, as_shown[name]) for name in ("blur", "size", "angle")):
+    if changed & BLUR_FIELDS:
         findings = replace(findings, blur=_blur(wish))
     return Plan(findings, wish.colorize, wish.quality, int(wish.seed or 0))
 
@@ -131,17 +130,13 @@ def plan_of(wish: Wish, photo: Photo) -> Plan:
 def command(wish: Wish, plan: Plan, generator: str) -> str:
     """The command line that repeats a restoration, beside the photo and `SCRATCHES`."""
     assert wish.dropped is not None
-    found, told = wish.dropped.findings, plan.findings
+    changed, told = _corrected(wish), plan.findings
     words = ["interlayer", "restore", wish.dropped.name]
-    if has_scratches(wish):
-        words += ["--mask", SCRATCHES]
-    if len(told.faces) < len(found.faces):
-        words += ["--faces", str(len(told.faces))]
-    if told.noise != found.noise:
-        words += ["--noise", f"{told.noise:g}"]
-    if told.blur != found.blur:
-        words += ["--blur", _spec(told.blur)]
-    if told.jpeg != found.jpeg:
+    words += ["--mask", SCRATCHES, "--mask-is", "known"] if has_scratches(wish) else []
+    words += ["--faces", "1"] if wish.faces == LARGEST else []
+    words += ["--noise", f"{told.noise:g}"] if "noise" in changed else []
+    words += ["--blur", _spec(told.blur)] if changed & BLUR_FIELDS else []
+    if "jpeg" in changed:
         words += ["--jpeg" if told.jpeg else "--no-jpeg"]
     words += ["--colorize"] if plan.colorize else []
     words += ["--quality", plan.quality, "--seed", str(plan.seed)]
@@ -153,14 +148,21 @@ def has_scratches(wish: Wish) -> bool:
     return wish.brushed and len(wish.strokes) > 0
 
 
-def _known(wish: Wish, photo: Photo) -> Tensor | None:
-    """The intact pixels: those found intact that are not brushed over."""
+def _corrected(wish: Wish) -> set[str]:
+    """The fields that do not say what `shown` gave them; an emptied number is no correction."""
     assert wish.dropped is not None
-    found = wish.dropped.findings.known
+    fields = shown(wish.dropped.findings)
+    return {name for name, value in fields.items() if getattr(wish, name) not in (None, value)}
+
+
+def _found(wish: Wish, photo: Photo) -> Findings:
+    """What is found in the pixels that are not brushed over."""
+    assert wish.dropped is not None
+    found = wish.dropped.findings
     if not has_scratches(wish):
         return found
-    painted = painted_mask(wish.strokes, (photo.x.shape[-2], photo.x.shape[-1])).bool()
-    return painted if found is None else painted & found
+    intact = painted_mask(wish.strokes, (photo.x.shape[-2], photo.x.shape[-1])).bool()
+    return examine(photo, intact if found.known is None else intact & found.known)
 
 
 def _blur(wish: Wish) -> Blur:
