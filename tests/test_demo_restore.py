@@ -13,6 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
+from interlayer.app.demo import restore_view
+from interlayer.app.demo.restoration import Restored
 from interlayer.app.demo.restore_handlers import RestoreHandlers, example_photo
 from interlayer.app.demo.visits import CLEARED
 from interlayer.app.demo.wishes import ALL, LARGEST, Wish, command, dropped, plan_of, shown
@@ -39,6 +41,13 @@ def file_of(size: tuple[int, int] = (60, 90), colour: str = "teal") -> bytes:
     content = io.BytesIO()
     Image.new("RGB", size, colour).save(content, format="PNG")
     return content.getvalue()
+
+
+def kept(downloads: str, name: str) -> Image.Image:
+    """A picture among the links to download."""
+    url = re.search(f'download="{name}" href="data:image/png;base64,([^"]+)"', downloads)
+    assert url is not None
+    return Image.open(io.BytesIO(base64.b64decode(url.group(1))))
 
 
 def wish_of(**changes: Any) -> Wish:
@@ -144,10 +153,19 @@ def test_a_run_shows_the_face_and_then_the_whole_photo(request_of: Callable) -> 
     assert "2 faces in" in result and "60x90 pixels" in result
     assert "not evidence" in " ".join(result.split()) and "identify" in result
     assert "interlayer restore &#x27;old photo.png&#x27;" in downloads
-    url = re.search(r'download="restored.png" href="data:image/png;base64,([^"]+)"', downloads)
-    assert url is not None
-    assert Image.open(io.BytesIO(base64.b64decode(url.group(1)))).size == (60, 90)
+    assert kept(downloads, "restored.png").size == (60, 90)
     assert handlers.visits.running == {}
+
+
+def test_a_photo_that_was_enlarged_is_kept_at_its_new_size() -> None:
+    found = restoring_stub.examine(wish_of().dropped.photo())  # type: ignore[union-attr]
+    restored = Restored(torch.rand(1, 3, 90, 60), torch.rand(1, 3, 180, 120), found, 3, False)
+    result, downloads = (
+        restore_view.compared(restored),
+        restore_view.downloads(restored, "interlayer", None),
+    )
+    assert "120x180 pixels" in result and result.count("--across: 120; --down: 180") == 2
+    assert kept(downloads, "restored.png").size == (120, 180)
 
 
 def test_stop_keeps_the_best_so_far(request_of: Callable) -> None:
@@ -165,9 +183,7 @@ def test_stop_keeps_the_best_so_far(request_of: Callable) -> None:
 def test_brushed_scratches_are_there_to_download(request_of: Callable) -> None:
     wish = wish_of(brushed=True, strokes=[STROKE])
     *_, last = RestoreHandlers(TOY, "toy", 60).restore(wish, request_of("tab"))
-    url = re.search(r'download="scratches.png" href="data:image/png;base64,([^"]+)"', last[2])
-    assert url is not None
-    mask = Image.open(io.BytesIO(base64.b64decode(url.group(1)))).convert("L")
+    mask = kept(last[2], "scratches.png").convert("L")
     assert mask.size == (60, 90) and mask.getpixel((36, 36)) == 0 and mask.getpixel((5, 5)) == 255
 
 
