@@ -19,8 +19,9 @@ from interlayer.app.cli import app
 from interlayer.app.demo import pictures, view
 from interlayer.app.demo.choices import DAMAGES, MASK_FILE, PAINT, methods, qualities, task_of
 from interlayer.app.demo.command import serve_page
-from interlayer.app.demo.handlers import Handlers
+from interlayer.app.demo.handlers import Chosen, Handlers
 from interlayer.app.demo.run import Ending, Order, Update, fulfil
+from interlayer.app.demo.visits import CLEARED
 from interlayer.app.results import PSNR
 from interlayer.errors import InputError
 from interlayer.generators import ToyGenerator
@@ -32,7 +33,7 @@ STROKE = [0.4, 0.2, 0.5, 0.8, 0.5]
 
 
 def order_of(damage: str = "inpaint", level: float = 30, samples: int = 1) -> Order:
-    masks = {MASK_FILE: pictures.painted_mask([STROKE], 16)} if damage == PAINT else {}
+    masks = {MASK_FILE: pictures.painted_mask([STROKE], (16, 16))} if damage == PAINT else {}
     approach = Approach("ilo", "draft", seed=3, samples=samples)
     return Order(pictures.drawn(TOY, 5), task_of(damage, level, 16), approach, masks)
 
@@ -107,11 +108,22 @@ def test_a_run_that_is_stopped_gives_the_best_so_far(limit: dict[str, Any]) -> N
 
 
 def test_strokes_become_holes() -> None:
-    mask = pictures.painted_mask([STROKE], 16)
+    mask = pictures.painted_mask([STROKE], (16, 16))
     assert mask.shape == (1, 1, 16, 16)
     assert mask[0, 0, 8, 8] == 0 and mask[0, 0, 0, 0] == 1
-    fine = pictures.painted_mask([STROKE], 256)
+    fine = pictures.painted_mask([STROKE], (256, 256))
     assert abs(fine.mean() - mask.mean()) < 0.02
+
+
+@pytest.mark.parametrize("size", [(30, 90), (90, 30), (1500, 4500)])
+def test_strokes_are_measured_by_the_longer_side(size: tuple[int, int]) -> None:
+    longer = max(size)
+    mask = pictures.painted_mask([[0.1, 0.1, 0.1, 0.2, 0.2]], size)
+    assert mask.shape == (1, 1, *size)
+    (rows, columns) = (mask[0, 0] == 0).nonzero(as_tuple=True)
+    for places in (rows, columns):
+        first, last = places.min().item() / longer, (places.max().item() + 1) / longer
+        assert abs(first - 0.05) < 0.012 and abs(last - 0.25) < 0.012
 
 
 @pytest.mark.parametrize(
@@ -128,7 +140,7 @@ def test_strokes_become_holes() -> None:
 )
 def test_a_bad_painting_is_one_sentence(strokes: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        pictures.painted_mask(strokes, 16)
+        pictures.painted_mask(strokes, (16, 16))
 
 
 def test_a_photo_is_aligned_or_cut_to_its_middle(tmp_path: Path) -> None:
@@ -153,7 +165,8 @@ def test_an_unsuitable_upload_is_refused_without_its_path_and_removed(
         upload.write_bytes(b"no picture")
     else:
         Image.new("1", size).save(upload)
-    *_, sentence, _ = Handlers(TOY, "toy", 60).photo(str(upload))
+    picture, _, sentence, *emptied = Handlers(TOY, "toy", 60).photo(str(upload))
+    assert picture is None and emptied == [*CLEARED, None]
     assert 'role="alert"' in sentence and "Sorry: " in sentence
     assert str(tmp_path) not in sentence
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
@@ -175,19 +188,25 @@ def test_a_failure_is_one_sentence(
 
     monkeypatch.setattr("interlayer.app.demo.handlers.fulfil", failing)
     handlers = Handlers(TOY, "toy", 60)
-    arguments = (pictures.drawn(TOY, 0), [], "inpaint", 30, "ilo", "draft", 0, 1)
-    (panels,) = handlers.recover(*arguments, request_of("tab"))
+    chosen = Chosen(pictures.drawn(TOY, 0), [], "inpaint", 30, "ilo", "draft", 0, 1)
+    (panels,) = handlers.recover(chosen, request_of("tab"))
     assert says in panels[0] and hides not in panels[0]
-    assert handlers.running == {}
+    assert handlers.visits.running == {}
+
+
+def test_without_a_picture_nothing_is_recovered(request_of: Callable) -> None:
+    chosen = Chosen(None, [], "inpaint", 30, "ilo", "draft", 0, 1)
+    (panels,) = Handlers(TOY, "toy", 60).recover(chosen, request_of("tab"))
+    assert "no picture yet" in panels[0] and panels[1:3] == ("", "")
 
 
 def test_stopping_one_visitor_leaves_the_others(request_of: Callable) -> None:
     handlers = Handlers(TOY, "toy", 60)
-    arguments = (pictures.drawn(TOY, 0), [], "inpaint", 30, "ilo", "draft", 0, 1)
-    runs = [handlers.recover(*arguments, request_of(tab)) for tab in ("a", "b")]
+    chosen = Chosen(pictures.drawn(TOY, 0), [], "inpaint", 30, "ilo", "draft", 0, 1)
+    runs = [handlers.recover(chosen, request_of(tab)) for tab in ("a", "b")]
     for panels in runs:
         next(panels)
-    handlers.stop(request_of("a"))
+    handlers.visits.stop(request_of("a"))
     stopped, finished = (list(panels)[-1][1] for panels in runs)
     assert "you stopped it" in stopped and "you stopped it" not in finished
 

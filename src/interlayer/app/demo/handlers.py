@@ -1,12 +1,11 @@
-"""Handlers of what a visitor does on the page."""
+"""Handlers of what a visitor does with a picture that is to be damaged."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from PIL import Image
@@ -14,19 +13,29 @@ from PIL import Image
 from interlayer.app.approach import Approach
 from interlayer.app.demo import pictures, view
 from interlayer.app.demo.choices import DAMAGES, MASK_FILE, PAINT, task_of
-from interlayer.app.demo.run import Ending, Order, Update, fulfil
+from interlayer.app.demo.run import Order, Update, fulfil
+from interlayer.app.demo.visits import CLEARED, Outputs, Visits, alert, forget, guarded, why_ended
 from interlayer.errors import InputError
 from interlayer.generators import Generator
 
 EXAMPLE = "Example: the astronaut Eileen Collins (photo: NASA)."
-FAILED = "Something went wrong in the program; its log says what."
-Outputs = tuple[Any, ...]
 
-logger = logging.getLogger(__name__)
+
+class Chosen(NamedTuple):
+    """Choices of a visitor, in the order of the page's components."""
+
+    picture: Image.Image | None
+    strokes: Sequence[Sequence[float]]
+    damage: str
+    level: float
+    method: str
+    quality: str
+    seed: float | None
+    samples: float
 
 
 class Handlers:
-    """The page's reactions; a visitor's state is in the arguments, except for running recoveries.
+    """The reactions to an experiment; a visitor's state is in the arguments.
 
     Args:
         generator: the prior.
@@ -36,10 +45,10 @@ class Handlers:
 
     def __init__(self, generator: Generator, name: str, max_seconds: float) -> None:
         self.generator, self.name, self.max_seconds = generator, name, max_seconds
-        self.running: dict[str, Event] = {}
+        self.visits = Visits()
 
     def example(self) -> Outputs:
-        """Picture, painter and sentence of the sample photo."""
+        """Picture, painter and sentence of the sample photo, and an empty result."""
         return _shown(pictures.example(self.generator.resolution), EXAMPLE)
 
     def drawn(self, seed: float) -> Outputs:
@@ -48,7 +57,7 @@ class Handlers:
         try:
             picture = pictures.drawn(self.generator, number)
         except InputError as error:
-            return gr.skip(), gr.skip(), _alert(error)
+            return _refused(error)
         return _shown(picture, f"Drawn by the generator, number {number}.")
 
     def photo(self, file: str) -> Outputs:
@@ -56,67 +65,51 @@ class Handlers:
         try:
             return *_shown(*pictures.framed(Path(file), self.generator.resolution)), None
         except InputError as error:
-            return gr.skip(), gr.skip(), _alert(error), None
+            return *_refused(error), None
         finally:
-            _forget(Path(file))
+            forget(Path(file))
 
     def damage(self, name: str) -> Outputs:
         """Slider and painter for a damage."""
         return gr.Slider(**slider(name)), gr.HTML(painting=name == PAINT)
 
-    def stop(self, request: gr.Request) -> None:
-        """End the visitor's run, if there is one."""
-        event = self.running.get(str(request.session_hash))
-        if event is not None:
-            event.set()
-
-    def recover(
-        self,
-        picture: Image.Image,
-        strokes: Sequence[Sequence[float]],
-        damage: str,
-        level: float,
-        method: str,
-        quality: str,
-        seed: float,
-        samples: float,
-        request: gr.Request,
-    ) -> Iterator[Outputs]:
+    def recover(self, chosen: Chosen, request: gr.Request) -> Iterator[Outputs]:
         """Status, picture, downloads and the stop button at every step of a run."""
-        session, event = str(request.session_hash), Event()
-        self.running[session] = event
-        size = self.generator.resolution
-        idle = gr.Button(interactive=False)
-        try:
-            painted = {MASK_FILE: pictures.painted_mask(strokes, size)} if damage == PAINT else {}
-            task = task_of(damage, level, size)
-            approach = Approach(method, quality, seed=int(seed or 0), samples=int(samples))
-            steps = fulfil(
-                Order(picture, task, approach, painted),
-                self.generator,
-                self.name,
-                stopped=event.is_set,
-                max_seconds=self.max_seconds,
-            )
-            for step in steps:
-                if isinstance(step, Update):
-                    yield "", view.live(step), "", gr.Button(interactive=True)
-                else:
-                    ending = self._ending(step, event.is_set())
-                    yield "", view.compared(step, ending), view.downloads(step), idle
-        except InputError as error:
-            yield _alert(error), "", "", idle
-        except Exception:  # the visitor learns that something failed, the log what it was
-            logger.exception("a recovery failed")
-            yield view.note(FAILED, alert=True), "", "", idle
-        finally:
-            self.running.pop(session, None)
+        with self.visits.run(request) as event:
+            yield from guarded(self._panels(chosen, event))
 
-    def _ending(self, ending: Ending, stopped: bool) -> str:
-        """The reason why a run ended before its time; empty if it did not."""
-        if not ending.result["interrupted"]:
-            return ""
-        return "you stopped it" if stopped else f"its {self.max_seconds:g} s were over"
+    def _panels(self, chosen: Chosen, event: Event) -> Iterator[Outputs]:
+        steps = fulfil(
+            self._order(chosen),
+            self.generator,
+            self.name,
+            stopped=event.is_set,
+            max_seconds=self.max_seconds,
+        )
+        for step in steps:
+            if isinstance(step, Update):
+                yield "", view.live(step), "", gr.Button(interactive=True)
+            else:
+                ending = why_ended(step.result["interrupted"], event.is_set(), self.max_seconds)
+                idle = gr.Button(interactive=False)
+                yield "", view.compared(step, ending), view.downloads(step), idle
+
+    def _order(self, chosen: Chosen) -> Order:
+        """The recovery that a visitor asks for."""
+        if chosen.picture is None:
+            raise InputError("there is no picture yet; choose one first")
+        size = self.generator.resolution
+        painted = {}
+        if chosen.damage == PAINT:
+            painted = {MASK_FILE: pictures.painted_mask(chosen.strokes, (size, size))}
+        approach = Approach(
+            chosen.method,
+            chosen.quality,
+            seed=int(chosen.seed or 0),
+            samples=int(chosen.samples),
+        )
+        task = task_of(chosen.damage, chosen.level, size)
+        return Order(chosen.picture, task, approach, painted)
 
 
 def slider(name: str) -> dict[str, Any]:
@@ -136,16 +129,9 @@ def slider(name: str) -> dict[str, Any]:
 
 def _shown(picture: Image.Image, sentence: str) -> Outputs:
     """A new picture with nothing painted over it yet."""
-    return picture, gr.HTML(picture=view.picture_url(picture), value=[]), view.note(sentence)
+    return picture, view.canvas(picture), view.note(sentence), *CLEARED
 
 
-def _alert(error: InputError) -> str:
-    return view.note(f"Sorry: {error}.", alert=True)
-
-
-def _forget(upload: Path) -> None:
-    """Remove an upload that has been read, and the empty files that gradio makes beside them."""
-    upload.unlink(missing_ok=True)
-    for other in upload.parent.parent.glob("tmp*"):
-        if other.is_file() and other.stat().st_size == 0:
-            other.unlink(missing_ok=True)
+def _refused(error: InputError) -> Outputs:
+    """No picture: the one that was there is not what the sentence is about."""
+    return None, view.canvas(None), alert(error), *CLEARED

@@ -1,14 +1,17 @@
-// Strokes are lists [width, x0, y0, x1, y1, ...] in units of the picture's side.
+// Strokes are lists [width, x0, y0, x1, y1, ...] in units of the picture's longer side.
 const canvas = element.querySelector("canvas");
 const brush = element.querySelector("input");
 const pen = canvas.getContext("2d");
-const side = canvas.width;
-const cursor = [0.5, 0.5];
+const longer = () => Math.max(canvas.width, canvas.height);
+const ends = () => [canvas.width / longer(), canvas.height / longer()];
+const middle = () => ends().map((end) => end / 2);
+let cursor = middle();
 let strokes = [];
 let down = false;
 
 function draw() {
-  pen.clearRect(0, 0, side, side);
+  const side = longer();
+  pen.clearRect(0, 0, canvas.width, canvas.height);
   pen.lineCap = pen.lineJoin = "round";
   pen.strokeStyle = "#e11d48";
   for (const [width, ...points] of strokes) {
@@ -36,8 +39,9 @@ function change(next) {
 function at(event) {
   const box = canvas.getBoundingClientRect();
   const inside = (value) => Math.min(1, Math.max(0, value));
-  cursor[0] = inside((event.clientX - box.left) / box.width);
-  cursor[1] = inside((event.clientY - box.top) / box.height);
+  const [right, bottom] = ends();
+  cursor[0] = right * inside((event.clientX - box.left) / box.width);
+  cursor[1] = bottom * inside((event.clientY - box.top) / box.height);
   return cursor;
 }
 
@@ -64,7 +68,7 @@ canvas.addEventListener("keydown", (event) => {
     change([...strokes, [brush.value / 100, ...cursor]]);
   } else if (moves[event.key]) {
     moves[event.key].forEach((step, i) => {
-      cursor[i] = Math.min(1, Math.max(0, cursor[i] + 0.03 * step));
+      cursor[i] = Math.min(ends()[i], Math.max(0, cursor[i] + 0.03 * step));
     });
     draw();
   } else {
@@ -78,6 +82,9 @@ brush.addEventListener("input", draw);
 element.addEventListener("click", ({ target }) => {
   if (target.value === "undo") change(strokes.slice(0, -1));
   if (target.value === "clear") change([]);
+});
+watch("picture", () => {
+  cursor = middle();
 });
 watch(["picture", "value"], () => {
   strokes = props.value.map((stroke) => [...stroke]);

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from interlayer.errors import InputError
 from interlayer.generators.base import Generator, draw_truths
 from interlayer.media.faces import align
-from interlayer.media.images import central_square, read_image, to_picture, to_tensor
+from interlayer.media.images import central_square, read_image, to_picture
 from interlayer.media.samples import sample_photo
 
 MAX_NUMBERS = 100_000  # of all brush strokes together
 FINE = 1024  # strokes are drawn at about this side before they become pixels
+HALF = 128  # of 255: a pixel that is covered by half is missing
 
 
 def example(size: int) -> Image.Image:
@@ -46,34 +49,38 @@ def framed(file: Path, size: int) -> tuple[Image.Image, str]:
     return to_picture(face.x), "The face in it was found, turned upright and cut out."
 
 
-def painted_mask(strokes: Sequence[Sequence[float]], size: int) -> Tensor:
-    """A mask (1, 1, size, size): 0 where a brush has been, 1 elsewhere.
+def painted_mask(strokes: Sequence[Sequence[float]], size: tuple[int, int]) -> Tensor:
+    """A mask (1, 1, H, W): 0 where a brush has been, 1 elsewhere.
 
     Args:
         strokes: brush strokes, each ``[width, x0, y0, x1, y1, ...]``, in units of the picture's
-            side.
-        size: side of the mask in pixels.
+            longer side.
+        size: height and width of the mask in pixels.
 
     Raises:
         InputError: if nothing is painted, everything is, or these are not strokes.
 
-    >>> painted_mask([[0.5, 0.0, 0.25, 1.0, 0.25]], 4)[0, 0]
+    >>> painted_mask([[0.5, 0.0, 0.25, 1.0, 0.25]], (4, 4))[0, 0]
     tensor([[0., 0., 0., 0.],
             [0., 0., 0., 0.],
             [1., 1., 1., 1.],
             [1., 1., 1., 1.]])
     """
-    side = size * max(1, FINE // size)
-    missing = Image.new("L", (side, side), 0)
+    height, width = size
+    longer = max(size)
+    finer = FINE // longer if longer <= FINE else FINE / longer
+    side = longer * finer
+    missing = Image.new("L", (max(1, round(width * finer)), max(1, round(height * finer))), 0)
     draw = ImageDraw.Draw(missing)
-    for width, points in _checked(strokes):
-        radius = width * side / 2
+    for thickness, points in _checked(strokes):
+        radius = thickness * side / 2
         pixels = [(x * side, y * side) for x, y in points]
         draw.line(pixels, fill=255, width=max(1, round(2 * radius)))
         for x, y in pixels:
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-    small = missing.resize((size, size), Image.Resampling.BOX)
-    mask = (to_tensor(small.convert("RGB"))[:, :1] < 0.5).float()
+    way = Image.Resampling.BOX if longer <= FINE else Image.Resampling.BILINEAR
+    levels = np.array(missing.resize((width, height), way))
+    mask = torch.from_numpy(levels < HALF).float()[None, None]
     if mask.all():
         raise InputError("nothing is painted over yet; paint over what is to be missing")
     if not mask.any():

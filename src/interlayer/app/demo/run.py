@@ -33,7 +33,7 @@ class Order:
         picture: the truth, 8-bit RGB at the generator's size, so that its PNG file is exact.
         task: task that measures it, as `make_physics` knows it.
         approach: method and settings of its recovery.
-        masks: masks of the task, as `make_physics` takes them.
+        masks: masks of the task, by file, as tensors of `make_physics`.
     """
 
     picture: Image.Image
@@ -56,11 +56,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Update:
-    """State of a recovery: ``x`` (1, 3, H, W) in [0, 1], and the time left in seconds."""
+    """State of a run: ``x`` (1, 3, H, W) in [0, 1], facts in words, and the seconds left."""
 
     x: Tensor
-    label: str
-    loss: float
+    facts: tuple[str, ...]
     progress: float
     seconds_left: float
 
@@ -148,9 +147,18 @@ print(f"PSNR {{-10 * (x_hat - x).square().mean().log10():.2f}} dB")
 """
 
 
+def seconds_left(elapsed: float, progress: float) -> float:
+    """Time that is left if the rest is as fast as what is done.
+
+    >>> seconds_left(30, 0.75)
+    10.0
+    """
+    return elapsed * (1 - progress) / max(progress, 1e-9)
+
+
 def _update(state: State, elapsed: float) -> Update:
-    left = elapsed * (1 - state.progress) / max(state.progress, 1e-9)
-    return Update(state.x, state.label, state.loss.mean().item(), state.progress, left)
+    facts = (f"Stage: {state.label}", f"Error (loss): {state.loss.mean().item():.5f}")
+    return Update(state.x, facts, state.progress, seconds_left(elapsed, state.progress))
 
 
 def _kept(folder: Path, order: Order) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from interlayer.app.demo.choices import PORT
-from interlayer.app.demo.page import HERE
+from interlayer.app.demo.parts import HERE
 from interlayer.errors import InputError
 from interlayer.weights.cache import to_stderr
 

@@ -6,13 +6,16 @@ import base64
 import io
 import mimetypes
 from html import escape
+from typing import Any
 
+import gradio as gr
 from PIL import Image
 
 from interlayer.app.demo.run import Ending, Update
 from interlayer.media.images import to_picture
 
 SHOWN = 512  # pixels a side, of pictures that are only looked at
+EMPTY = "The result will be here."
 WARNING = (
     "The generator invents plausible detail that was not measured. This is not what the person "
     "looks like: do not use it to identify anyone or as evidence."
@@ -41,10 +44,10 @@ def data_url(content: bytes, name: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def picture_url(picture: Image.Image) -> str:
-    """A picture, at most `SHOWN` pixels a side, as a URL that holds it."""
+def picture_url(picture: Image.Image, side: int = SHOWN) -> str:
+    """A picture, at most ``side`` pixels a side, as a URL that holds it."""
     shown = picture.copy()
-    shown.thumbnail((SHOWN, SHOWN))
+    shown.thumbnail((side, side))
     content = io.BytesIO()
     shown.save(content, format="JPEG", quality=90)
     return data_url(content.getvalue(), "picture.jpg")
@@ -57,19 +60,37 @@ def note(sentence: str, alert: bool = False) -> str:
     return f'<p class="note" role="{"alert" if alert else "status"}">{escape(sentence)}</p>'
 
 
+def canvas(picture: Image.Image | None) -> gr.HTML:
+    """The painter with a picture, over which nothing is painted yet; ``None`` empties it."""
+    return gr.HTML(value=[], **canvas_settings(picture))
+
+
+def canvas_settings(picture: Image.Image | None) -> dict[str, Any]:
+    """The painter's settings for a picture: what it shows, and the shape of that."""
+    if picture is None:
+        return {"picture": "", "across": SHOWN, "down": SHOWN}
+    longer = max(picture.size)
+    across, down = (max(1, round(SHOWN * side / longer)) for side in picture.size)
+    return {"picture": picture_url(picture), "across": across, "down": down}
+
+
 def live(update: Update) -> str:
-    """The estimate of the moment, with stage, error and time left."""
+    """The estimate of the moment, with facts about it and the time left."""
     left = max(1, round(update.seconds_left))
+    facts = "".join(f"\n    <span>{escape(fact)}</span>" for fact in update.facts)
     return f"""
 <figure class="live">
   <img src="{picture_url(to_picture(update.x))}" alt="The estimate so far">
   <figcaption>
-    <progress value="{update.progress:.3f}" aria-label="Progress"></progress>
-    <span>Stage: {escape(update.label)}</span>
-    <span>Error (loss): {update.loss:.5f}</span>
+    <progress value="{update.progress:.3f}" aria-label="Progress"></progress>{facts}
     <span>About {left} s left</span>
   </figcaption>
 </figure>"""
+
+
+def shape(picture: Image.Image) -> str:
+    """The shape of a picture, as the style of what holds it."""
+    return f"--across: {picture.width}; --down: {picture.height}"
 
 
 def compared(outcome: Ending, ending: str = "") -> str:
@@ -85,6 +106,8 @@ def compared(outcome: Ending, ending: str = "") -> str:
     return f"""
 <div class="compare" data-before="measured">
   <div role="status"><h2>{title}</h2></div>
+  <img class="whole" src="{urls["recovered"]}" alt="The whole recovered picture">
+  <h3>Before and after</h3>
   <div class="pictures">
     <img src="{urls["recovered"]}" alt="Recovered">
     <img class="before measured" src="{urls["measured"]}" alt="What was measured">

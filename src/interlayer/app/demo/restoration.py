@@ -1,0 +1,85 @@
+"""One restoration as the page runs it: live updates, then the whole photo."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from interlayer.app.demo.run import INTERVAL, Update, seconds_left
+from interlayer.errors import InputError
+from interlayer.generators import Generator
+from interlayer.media.photos import Photo
+from interlayer.recipes.restoring import Findings, Plan, Progress, restore
+
+NO_FACE = (
+    "no face was found in this photo, so that there is nothing to restore; "
+    "choose one where a face is upright and can be seen"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """Outcome of a restoration.
+
+    Attributes:
+        before: the photo (1, 3, H, W) in [0, 1].
+        after: the restored photo (1, 3, H', W'), which is larger where the photo was small.
+        findings: what was taken into account.
+        seconds: time that it took.
+        interrupted: whether it ended early.
+    """
+
+    before: Tensor
+    after: Tensor
+    findings: Findings
+    seconds: float
+    interrupted: bool
+
+
+def run_plan(
+    photo: Photo,
+    plan: Plan,
+    generator: Generator,
+    stopped: Callable[[], bool],
+    max_seconds: float,
+) -> Iterator[Update | Restored]:
+    """Restore a photo: updates at most every `INTERVAL` seconds, and at last the outcome.
+
+    Args:
+        photo: the photo.
+        plan: what is to be done to it.
+        generator: the prior.
+        stopped: function that is asked at every step; once it is true the best so far is the
+            outcome.
+        max_seconds: time in seconds after which it is stopped too.
+
+    Raises:
+        InputError: if no face is to be restored.
+    """
+    if not plan.findings.faces:
+        raise InputError(NO_FACE)
+    started, last_shown = time.monotonic(), float("-inf")
+    progress, interrupted = None, False
+    for progress in restore(photo, plan, generator):
+        now = time.monotonic()
+        if now - last_shown >= INTERVAL and progress.state is not None:
+            last_shown = now
+            yield _update(progress, now - started)
+        if progress.fraction < 1 and (stopped() or now - started > max_seconds):
+            interrupted = True
+            break
+    assert progress is not None
+    seconds = time.monotonic() - started
+    yield Restored(photo.x, progress.picture(), plan.findings, seconds, interrupted)
+
+
+def _update(progress: Progress, elapsed: float) -> Update:
+    assert progress.state is not None
+    number = f"Face {progress.face + 1} of {progress.faces}"
+    facts = (number, f"Stage: {progress.label}")
+    return Update(
+        progress.state.x, facts, progress.fraction, seconds_left(elapsed, progress.fraction)
+    )
