@@ -35,7 +35,7 @@ from interlayer.recipes.damaged_photos import read_measured
 
 RESULTS = Path(__file__).parent / "results" / "damaged.jsonl"
 METHODS = ("auto", "plain", "ilo", "tv", "bm3d")
-ANY = ("exact", "8 bit", "JPEG 90", "JPEG 60", "gamma 1.2", "clipped noise")
+ANY = ("exact", "clipped noise", "JPEG 60", "gamma 1.2", "8 bit", "JPEG 90")
 LEVELS = ("level wrong by 30 %", "level not given")
 BORDERS = "borders not periodic"
 MASK = "scratches.png"
@@ -139,8 +139,8 @@ def rows_of(source: str, x: Tensor, G: Generator, args: argparse.Namespace) -> I
     done = set()
     if RESULTS.exists():
         done = {key_of(json.loads(line)) for line in RESULTS.read_text("utf-8").splitlines()}
-    for name in DAMAGES:
-        for condition in conditions_of(name):
+    for condition in (*ANY[1:], *LEVELS, BORDERS, ANY[0]):
+        for name in (name for name in DAMAGES if condition in conditions_of(name)):
             row = {"generator": G.name, "quality": args.quality, "photo": source}
             row |= {"task": name, "condition": condition}
             left = [m for m in METHODS if key_of(row | {"method": m}) not in done]
