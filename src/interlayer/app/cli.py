@@ -22,6 +22,7 @@ from interlayer.app.recover import (
     recover_one,
     refuse_misfits,
 )
+from interlayer.app.restore import restore_photos
 from interlayer.app.studies import app as bench
 from interlayer.errors import InputError
 from interlayer.evaluation.studies.parsing import parse_seeds
@@ -76,6 +77,7 @@ def set_up(
 
 
 app.add_typer(bench, name="bench")
+app.command("restore")(restore_photos)
 app.command("imagine")(imagine_class)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from interlayer.errors import InputError
 
 # Faces are searched for in the photo at this longer side, then looked at again in upright crops.
-SEARCH_SIDE, CLOSER_SIDE = 640, 256
+SEARCH_SIDE, LEAST_SEARCHED, CLOSER_SIDE = 640, 320, 256
 MIN_SCORE = 0.9
 MARGIN = 4  # pixels that bicubic interpolation may want beyond the square
 
@@ -106,7 +106,11 @@ def find_faces(photo: Tensor) -> list[Landmarks]:
     if photo.dim() != 4 or photo.shape[:2] != (1, 3):
         raise ValueError(f"a photo is (1, 3, H, W), not {tuple(photo.shape)}")
     height, width = photo.shape[-2:]
-    small = _reduced(photo, max(height, width) / SEARCH_SIDE)
+    longer = max(height, width)
+    small = _reduced(photo, longer / SEARCH_SIDE)
+    if longer < LEAST_SEARCHED:
+        sides = [max(1, side * LEAST_SEARCHED // longer) for side in (height, width)]
+        small = F.interpolate(photo, sides, mode="bicubic", antialias=True).clamp(0, 1)
     scale = (width / small.shape[-1], height / small.shape[-2])
     found = [
         Landmarks(*(complex(p.real * scale[0], p.imag * scale[1]) for p in face))

@@ -24,6 +24,7 @@ LEAST_SIDE = 48
 _FAINT = {"gaussian": 0.75, "disc": 1.5, "line": 2.5}
 _PLAIN = {"gaussian": 1.4, "disc": 2.8, "line": 5.0}
 _WIDEST = {"gaussian": 1 / 24, "disc": 1 / 16, "line": 1 / 10}  # of the shorter side
+_BEYOND = 1.1  # times the widest, from which on a fit is of something else, such as scratches
 _CLEAN = 2.5 / 12 / 255**2  # a noise floor that rounding to 8 bits may explain
 _EVIDENCE = 15.0  # that a blur explains a spectrum better, as a logarithm of odds
 
@@ -176,7 +177,8 @@ def _best(spectrum: Spectrum, shapes: Sequence[str], side: float) -> Blur:
     if fit.floor > _CLEAN:
         least = max(least, _PLAIN[blur.shape] * side / SIDE)
     gain = spectrum.explained_by(Blur("none").transfer).misfit - fit.misfit
-    return blur if gain > _EVIDENCE and blur.size > least else Blur("none")
+    told = least < blur.size < _BEYOND * side * _WIDEST[blur.shape]
+    return blur if gain > _EVIDENCE and told else Blur("none")
 
 
 def round_blur(spectrum: Spectrum, shape: Literal["gaussian", "disc"], widest: float) -> Blur:

@@ -19,6 +19,10 @@ from interlayer.problem.tasks import split_task
 Note = Callable[[str], None]
 
 
+def silently(text: str) -> None:
+    """Say nothing."""
+
+
 @dataclass(frozen=True, eq=False)
 class Cutout:
     """A square cut out of a photo, which is to be explained as measurements of an image.
@@ -27,14 +31,15 @@ class Cutout:
         y: its pixels (1, 3, s, s) in [0, 1].
         known: mask (1, 1, s, s) of bool, those that are intact.
         steps: quantisation of the JPEG file, at the scale of the square; ``None`` for others.
-        offset: rows and columns of the file above and left of the square.
+        offset: rows and columns of the file above and left of the square; ``None`` where its pixels
+            are not the file's but between them.
         scale: size of a pixel of the photo, in pixels of the square, at most 1.
     """
 
     y: Tensor
     known: Tensor
     steps: Steps | None = None
-    offset: tuple[int, int] = (0, 0)
+    offset: tuple[int, int] | None = (0, 0)
     scale: float = 1.0
 
     @property
@@ -45,9 +50,10 @@ class Cutout:
     def reduced(self, side: int) -> Cutout:
         """The same at a smaller size."""
         whole, factor = middle_square(self.y), side / self.side
+        offset = None if self.offset is None else (0, 0)
         known = cut_mask(self.known, whole, side)
         steps = None if self.steps is None else self.steps.rescaled(factor)
-        return Cutout(cut(self.y, whole, side), known, steps, (0, 0), self.scale * factor)
+        return Cutout(cut(self.y, whole, side), known, steps, offset, self.scale * factor)
 
 
 def cut_out(photo: Photo, known: Tensor, largest: int, square: Square | None = None) -> Cutout:
@@ -68,7 +74,7 @@ def cut_out(photo: Photo, known: Tensor, largest: int, square: Square | None = N
         factor = min(1.0, side / square.side)
         steps = None if steps is None else steps.rescaled(factor)
         x, inside = cut(photo.x, square, side), cut_mask(known, square, side)
-        return Cutout(x, inside, steps, (0, 0), factor)
+        return Cutout(x, inside, steps, None, factor)
     corner, _, end, _ = middle_square(photo.x).corners
     rows, columns = slice(int(corner.imag), int(end.imag)), slice(int(corner.real), int(end.real))
     inside = (..., rows, columns)

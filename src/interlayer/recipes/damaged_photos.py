@@ -36,7 +36,7 @@ from interlayer.problem.noise_level import estimate_noise
 from interlayer.problem.problem import Problem
 from interlayer.problem.stuck import stuck_pixels
 from interlayer.problem.tasks import JPEG_STEPS, Task, make_physics, named_parts
-from interlayer.recipes.cutouts import Cutout, Note, cut_out, intact_pixels
+from interlayer.recipes.cutouts import Cutout, Note, cut_out, intact_pixels, silently
 
 ROUNDING = 1 / 255 / 12**0.5
 LEAST_NOISE, VISIBLE_NOISE = 1e-3, 1.5 / 255
@@ -49,6 +49,7 @@ SEEN = "seen"
 OWN = "FILE.py"
 OTHER_SENSORS = ("denoise-poisson", "denoise-bernoulli", "quantize")
 TURNED, STUCK, LEAST_STUCK = 8, 0.003, 128  # degrees; share of the pixels; side
+MISFIT = 2.0  # times the noise, from which on a residual is told
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,13 @@ class Sight:
     Attributes:
         y: picture (1, C, s, s), grey where colours are lost.
         seen: mask (1, 1, s, s) of bool, pixels that are measured.
-        offset: rows and columns of the file above and left of it.
+        offset: rows and columns of the file above and left of it; ``None`` where it is turned.
         steps: quantisation of its JPEG file; ``None`` for others.
     """
 
     y: Tensor
     seen: Tensor
-    offset: tuple[int, int]
+    offset: tuple[int, int] | None
     steps: Steps | None
 
 
@@ -126,7 +127,7 @@ def read_measured(
     Raises:
         InputError: if a file cannot be read, or as for `explain`.
     """
-    say = note or _silently
+    say = note or silently
     photo = read_photo(path)
     height, width = photo.x.shape[-2:]
     changes = [*photo.notes]
@@ -149,8 +150,8 @@ def explain(
 
     What the photo tells need not be given: the factor of ``superres`` follows from the sizes, the
     width of ``deblur``, ``defocus`` and ``motion``, the noise of ``denoise`` and the steps of
-    ``jpeg`` from the pixels and the file. A width that is given is in pixels of the photo, and is
-    believed unless the photo's spectrum says otherwise.
+    ``jpeg`` from the pixels and the file. Levels that are given are those of the photo at its own
+    size. A blur is believed unless the photo's spectrum says otherwise, or ``,open`` follows it.
 
     Args:
         cutout: the square.
@@ -164,7 +165,7 @@ def explain(
         InputError: if a part is unknown or measures no picture, or its level is out of range or
             cannot be estimated.
     """
-    say = note or _silently
+    say = note or silently
     parts = _checked(task, img_size)
     side = round(img_size[-1] / parts.enlargement)
     if cutout.side > side:
@@ -175,8 +176,8 @@ def explain(
     if parts.level("colorize") is not None:
         y = Decolorize(img_size=size).A(y)
     operators, kernels = _operators(parts, cutout, say)
-    seen = cutout.known & _holes(parts, size, seed) & ~_stuck(cutout, say)
-    noise = _noise(parts, y, seen, say)
+    seen = cutout.known & _holes(parts, size, seed) & ~stuck_in(cutout.y, cutout.known, say)
+    noise = _noise(parts, y, seen, cutout.scale, say)
     blurs = [make_physics(text, size, tensors=kernels) for text in operators if _blurs(text)]
     sensor = _sensor(Sight(y, seen, cutout.offset, _steps(parts, cutout)), blurs, noise)
     enlarged = _enlarged(parts, cutout.side, img_size[-1])
@@ -190,6 +191,45 @@ def explain(
     if sensor.texts:
         y = operators_of(physics)[-1].A(y)
     return Problem(physics, y, task=made, approximate=True)
+
+
+def stuck_in(y: Tensor, known: Tensor, say: Note) -> Tensor:
+    """Dead and hot pixels (1, 1, H, W), if there are so many that they are no accident."""
+    stuck = stuck_pixels(y) & known
+    share = stuck.float().mean().item()
+    if share < STUCK or min(y.shape[-2:]) < LEAST_STUCK:
+        return torch.zeros_like(stuck)
+    say(f"{share:.1%} of the pixels are stuck at black or white; they are taken as missing")
+    return stuck
+
+
+def misfit_of(problem: Problem, x_hat: Tensor) -> float | None:
+    """Root mean square of what an image leaves of the measurements, in units of their noise.
+
+    Args:
+        problem: measurements whose Gaussian noise is known.
+        x_hat: image (1, 3, H, W) that is to explain them.
+
+    Returns:
+        About 1 where the model is right; ``None`` where the noise is not known.
+    """
+    if problem.noise.source != "known" or not problem.noise.sigma:
+        return None
+    left = problem.physics.A(x_hat) - problem.y
+    if problem.holes is not None:
+        left = left[problem.holes.expand_as(left)]
+    return left.square().mean().sqrt().item() / problem.noise.sigma
+
+
+def misfit_sentence(problem: Problem, x_hat: Tensor) -> str | None:
+    """What to tell the user where a photo is not what its task says; ``None`` where it may be."""
+    misfit = misfit_of(problem, x_hat)
+    if misfit is None or misfit < MISFIT:
+        return None
+    return (
+        f"no image explains this photo: what is left of it is {misfit:.1f} times the noise; "
+        "its blur, noise or tones are not as they are taken to be"
+    )
 
 
 def _checked(task: str, img_size: tuple[int, ...]) -> Parts:
@@ -227,6 +267,10 @@ def _operators(parts: Parts, cutout: Cutout, say: Note) -> tuple[list[str], dict
 
 def _blur(name: str, level: str, cutout: Cutout, say: Note) -> Blur:
     """The blur of a cutout: as given if the photo agrees, else as estimated."""
+    size, _, angle = level.removesuffix(OPEN).partition(",")
+    shape = SHAPES[name][0]
+    if level.endswith(OPEN):
+        return Blur(shape, float(size), float(angle or 0) % 180).scaled(cutout.scale)
     found = estimate_blur(cutout.y, SHAPES[name], cutout.known)
     seen = found.scaled(1 / cutout.scale)
     if not level:
@@ -237,8 +281,6 @@ def _blur(name: str, level: str, cutout: Cutout, say: Note) -> Blur:
             )
         say(f"{seen} of the photo's pixels is estimated" if found.size else "no blur is found")
         return found
-    size, _, angle = level.partition(",")
-    shape = SHAPES[name][0] if name != "defocus" else "disc"
     given = Blur(shape, float(size), float(angle or 0) % 180).scaled(cutout.scale)
     turned = abs((found.angle - given.angle + 90) % 180 - 90)
     agrees = abs(math.log(found.size / given.size)) < AGREED if found.size else True
@@ -261,17 +303,7 @@ def _holes(parts: Parts, size: tuple[int, ...], seed: int) -> Tensor:
     return left
 
 
-def _stuck(cutout: Cutout, say: Note) -> Tensor:
-    """Dead and hot pixels, if there are so many that they are no accident."""
-    stuck = stuck_pixels(cutout.y) & cutout.known
-    share = stuck.float().mean().item()
-    if share < STUCK or cutout.side < LEAST_STUCK:
-        return torch.zeros_like(stuck)
-    say(f"{share:.1%} of the pixels are stuck at black or white; they are taken as missing")
-    return stuck
-
-
-def _noise(parts: Parts, y: Tensor, seen: Tensor, say: Note) -> float | str:
+def _noise(parts: Parts, y: Tensor, seen: Tensor, scale: float, say: Note) -> float | str:
     """Standard deviation of the noise, or a part of the task that describes it."""
     other = [f"{n}:{level}" for n, level in parts.every if n in OTHER_SENSORS]
     if other:
@@ -280,20 +312,22 @@ def _noise(parts: Parts, y: Tensor, seen: Tensor, say: Note) -> float | str:
     if level is None:
         return ROUNDING
     if level:
-        return float(level)
+        return max(ROUNDING, float(level) * scale)  # a smaller picture averages its pixels
     sigma = max(LEAST_NOISE, estimate_noise(y, seen).max().item())
     say(f"the noise is estimated, denoise:{sigma:.3g}")
     return sigma
 
 
 def _steps(parts: Parts, cutout: Cutout) -> Steps | None:
-    """The quantisation of the photo: the file's, else that of the quality given."""
+    """The quantisation of the photo: the coarser one of the quality given and the file."""
     quality = parts.level("jpeg")
-    if cutout.steps is not None or quality is None:
-        return cutout.steps
-    if not quality:
+    if quality == "" and cutout.steps is None:
         raise InputError("the photo is no JPEG file; give the quality it once had, as in jpeg:50")
-    return Steps.of_quality(int(quality)).rescaled(cutout.scale)
+    if not quality:
+        return cutout.steps
+    given = Steps.of_quality(int(quality)).rescaled(cutout.scale)
+    finer = cutout.steps is None or bool(cutout.steps.luma.sum() < given.luma.sum())
+    return given if finer else cutout.steps
 
 
 def _sensor(sight: Sight, blurs: Sequence[Physics], noise: float | str) -> Sensor:
@@ -301,7 +335,7 @@ def _sensor(sight: Sight, blurs: Sequence[Physics], noise: float | str) -> Senso
     steps, seen = sight.steps, sight.seen
     if isinstance(noise, str):
         steps = None
-    if steps is not None and seen.all():
+    if steps is not None and sight.offset is not None and seen.all():
         assert isinstance(noise, float)
         band = max(map(edge_band, blurs), default=0)
         steps = believed(steps, sight.y, sight.offset).widened(noise)
@@ -323,9 +357,9 @@ def _sensor(sight: Sight, blurs: Sequence[Physics], noise: float | str) -> Senso
 
 def _pixel_noise(steps: Steps, sight: Sight) -> float:
     """Standard deviation of what a file's compression does to its pixels."""
-    physics = JPEGCoefficients(
-        tuple(sight.y.shape[1:]), believed(steps, sight.y, sight.offset), sight.offset
-    )
+    offset = sight.offset or (0, 0)
+    size = tuple(sight.y.shape[1:])
+    physics = JPEGCoefficients(size, believed(steps, sight.y, offset), offset)
     live = physics.lattice > 0
     return (physics.sigma / physics.lattice[live]).square().mean().sqrt().item()
 
@@ -342,7 +376,3 @@ def _enlarged(parts: Parts, side: int, size: int) -> list[str]:
 
 def _blurs(text: str) -> bool:
     return text.endswith(OPEN)
-
-
-def _silently(text: str) -> None:
-    """Say nothing."""
