@@ -120,7 +120,7 @@ def problem_of(x: Tensor, name: str, condition: str, folder: Path) -> Problem:
     if condition == LEVELS[1]:
         told = damage.blind
     file = save(y, folder, condition, name)
-    return read_measured(file, told, size)
+    return read_measured(file, told, size).problem
 
 
 def save(y: Tensor, folder: Path, condition: str, name: str) -> Path:
@@ -175,7 +175,7 @@ def key_of(row: dict) -> tuple[str, ...]:
 
 def main() -> None:
     """Measure, and append a line for each answer."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path, help="Folder of the photos.")
     parser.add_argument("sources", nargs="+", help="Names of photos, or generated:N.")
     parser.add_argument("--quality", default="draft")

@@ -6,12 +6,17 @@ import pytest
 import torch
 from PIL import Image
 
-from interlayer import InputError, make_physics, read_image, write_image
+from interlayer import InputError, Problem, make_physics, read_image, write_image
 from interlayer.media.samples import sample_photo
 from interlayer.methods.classical import plain
 from interlayer.recipes.damaged_photos import read_measured
 
 SIZE = (3, 64, 64)
+
+
+def measured(*args, **kwargs) -> Problem:
+    """The problem that a photo is."""
+    return read_measured(*args, **kwargs).problem
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ ROUNDING = "denoise:0.001132"
 def test_a_picture_of_measurements_gives_the_measurements(tmp_path: Path, x, task, made):
     y = make_physics(task, SIZE).A(x)
     write_image(tmp_path / "y.png", y.expand(-1, 3, -1, -1))
-    problem = read_measured(tmp_path / "y.png", task, SIZE)
+    problem = measured(tmp_path / "y.png", task, SIZE)
     assert (problem.y - y).abs().max() < 1 / 255
     assert problem.task is not None and problem.task.text == made
     assert problem.approximate and problem.physics.A(x).shape == problem.y.shape
@@ -47,7 +52,7 @@ def test_a_picture_of_measurements_gives_the_measurements(tmp_path: Path, x, tas
 @pytest.mark.parametrize(("side", "factor"), [(16, "4"), (48, "1.33333"), (9, "7.11111")])
 def test_the_factor_follows_from_the_sizes(tmp_path: Path, x, side, factor):
     write_image(tmp_path / "y.png", x[..., :side, :side])
-    problem = read_measured(tmp_path / "y.png", "superres", SIZE)
+    problem = measured(tmp_path / "y.png", "superres", SIZE)
     assert problem.task is not None and problem.task.text == f"superres:{factor}+{ROUNDING}"
     assert problem.y.shape[-1] == side and problem.physics.A(x).shape == problem.y.shape
 
@@ -57,7 +62,7 @@ def test_the_noise_of_a_photo_is_estimated(tmp_path: Path, x, task, sigma):
     noisy = make_physics(f"{task}:{sigma}", SIZE)(x)
     write_image(tmp_path / "noisy.png", noisy)
     notes = []
-    made = read_measured(tmp_path / "noisy.png", task, SIZE, note=notes.append)
+    made = measured(tmp_path / "noisy.png", task, SIZE, note=notes.append)
     assert made.task is not None
     before, _, level = made.task.text.rpartition(":")
     assert before == task and float(level) == pytest.approx(sigma, rel=0.15)
@@ -71,7 +76,7 @@ def test_the_noise_of_a_photo_with_a_hole_is_that_of_its_rest(tmp_path: Path, x)
     mask[..., :24] = 0
     write_image(tmp_path / "noisy.png", noisy)
     write_image(tmp_path / "mask.png", mask)
-    problem = read_measured(tmp_path / "noisy.png", f"mask:{tmp_path / 'mask.png'}+denoise", SIZE)
+    problem = measured(tmp_path / "noisy.png", f"mask:{tmp_path / 'mask.png'}+denoise", SIZE)
     assert problem.task is not None and problem.noise.sigma == pytest.approx(0.1, rel=0.15)
     assert (problem.y[..., :24] == 0).all() and problem.physics.A(x)[..., :24].eq(0).all()
 
@@ -82,7 +87,7 @@ def test_a_jpeg_file_is_measured_by_its_own_numbers(tmp_path: Path, quality):
     Image.fromarray(photo[0].mul(255).round().byte().permute(1, 2, 0).numpy()).save(
         tmp_path / "y.jpg", quality=quality
     )
-    problem = read_measured(tmp_path / "y.jpg", "superres", SIZE)
+    problem = measured(tmp_path / "y.jpg", "superres", SIZE)
     assert problem.task is not None and problem.task.text.startswith("jpeg-file:0,0,0+denoise:")
     assert problem.noise.sigma is not None
     assert (problem.physics.A(photo) - problem.y).std() < 2 * problem.noise.sigma
@@ -96,7 +101,7 @@ def test_the_blur_of_a_photo_is_estimated_and_a_wrong_level_is_doubted(tmp_path:
     levels = []
     for task in ("deblur", "deblur:3", "deblur:6"):
         notes = []
-        problem = read_measured(tmp_path / "y.png", task, size, note=notes.append)
+        problem = measured(tmp_path / "y.png", task, size, note=notes.append)
         assert problem.task is not None
         levels.append(float(problem.task.text.split(":")[1].split(",")[0]))
     assert levels == pytest.approx([3, 3, 3], rel=0.15) and levels[1] == 3
@@ -107,7 +112,7 @@ def test_what_lies_beyond_the_edges_is_not_believed(tmp_path: Path):
     scene, size = sample_photo("astronaut"), (3, 256, 256)
     cut = make_physics("deblur:4,open", (3, 512, 512)).A(scene)[..., 128:384, 128:384]
     write_image(tmp_path / "y.png", cut)
-    problem = read_measured(tmp_path / "y.png", "deblur:4", size)
+    problem = measured(tmp_path / "y.png", "deblur:4", size)
     error = (problem.physics.A(scene[..., 128:384, 128:384]) - problem.y).abs()
     periodic = make_physics("deblur:4", size).A(scene[..., 128:384, 128:384]) - cut
     assert error.max() < 0.1 and periodic.abs().max() > 0.3
@@ -119,7 +124,7 @@ def test_stuck_pixels_are_taken_as_missing(tmp_path: Path):
     salt = (torch.rand(1, 1, 256, 256, generator=rng) < 0.5).float()
     write_image(tmp_path / "y.png", torch.where(stuck, salt, photo * 0.8 + 0.1))
     notes = []
-    problem = read_measured(tmp_path / "y.png", "denoise", (3, 256, 256), note=notes.append)
+    problem = measured(tmp_path / "y.png", "denoise", (3, 256, 256), note=notes.append)
     assert problem.holes is not None and "stuck at black or white" in " ".join(notes)
     assert (problem.holes & stuck).sum() < 0.2 * stuck.sum()
     assert problem.holes.float().mean() > 0.94
@@ -127,7 +132,7 @@ def test_stuck_pixels_are_taken_as_missing(tmp_path: Path):
 
 def test_a_photo_without_noise_still_has_a_level(tmp_path: Path):
     write_image(tmp_path / "flat.png", torch.full((1, *SIZE), 0.5))
-    made = read_measured(tmp_path / "flat.png", "denoise", SIZE)
+    made = measured(tmp_path / "flat.png", "denoise", SIZE)
     assert made.task is not None and made.task.text == "denoise:0.001"
 
 
@@ -135,7 +140,7 @@ def test_missing_pixels_do_not_matter(tmp_path: Path, x):
     missing = make_physics("half:left", SIZE).A(torch.ones_like(x)) == 0
     write_image(tmp_path / "a.png", x)
     write_image(tmp_path / "b.png", torch.where(missing, 1.0, x))
-    a, b = (read_measured(tmp_path / name, "half:left", SIZE).y for name in ("a.png", "b.png"))
+    a, b = (measured(tmp_path / name, "half:left", SIZE).y for name in ("a.png", "b.png"))
     assert torch.equal(a, b)
     assert torch.equal(a[~missing], read_image(tmp_path / "a.png")[~missing])
 
@@ -152,4 +157,4 @@ def test_missing_pixels_do_not_matter(tmp_path: Path, x):
 def test_what_cannot_be_a_photo_is_refused(tmp_path: Path, x, task, why):
     write_image(tmp_path / "x.png", x)
     with pytest.raises(InputError, match=why):
-        read_measured(tmp_path / "x.png", task, SIZE)
+        measured(tmp_path / "x.png", task, SIZE)

@@ -170,6 +170,8 @@ def recover(
     measurements: options.MeasurementsFile = None,
     samples: options.SampleCount = 1,
     measured: options.Measured = False,
+    mask_is: options.MaskIs = None,
+    white: options.White = None,
     keep_known: options.KeepKnown = False,
     align: options.Align = False,
     face: options.Face = 0,
@@ -184,7 +186,9 @@ def recover(
             raise InputError(f"{name!r} is none of {', '.join(known)}")
     approach = Approach(method, quality, steps, seed, holdout, loss, samples)
     turned = face if align else None
-    recovery = Recovery(task, approach, measured, keep_known, turned, paste_back, as_json)
+    recovery = Recovery(
+        task, approach, measured, keep_known, turned, paste_back, as_json, mask_is, white
+    )
     if bool(photos) + bool(measurements) + bool(sequence) != 1:
         raise InputError("give photos, --measurements FILE or --sequence PATH, and not two of them")
     if measured and not photos:

@@ -13,7 +13,7 @@ from interlayer.app.results import Animation
 from interlayer.solver.records import Solution, State
 
 INTERRUPTED = 130
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 def say(text: str) -> None:

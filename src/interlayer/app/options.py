@@ -7,6 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from interlayer.media.masks import Meaning
 from interlayer.problem.fidelity import LOSSES
 from interlayer.solver.by_name import QUALITIES, method_names
 
@@ -15,8 +16,8 @@ TASK_HELP = (
     "parts. FILE.py:FUNCTION is an operator of your own: it runs that file."
 )
 MEASURED_HELP = (
-    "Take the photos as measurements of the task: noisy, small, grey or scratched. The noise of "
-    "a denoise without a level is estimated."
+    "Take the photos as measurements of the task: noisy, small, blurred, grey or scratched. Levels "
+    "that are left out are estimated."
 )
 
 Generators = Annotated[str, Option(help="Named weights or a weights file.")]
@@ -43,6 +44,10 @@ SampleCount = Annotated[
     Option("--samples", min=1, help="Number of solutions; their mean is the estimate."),
 ]
 Measured = Annotated[bool, Option(help=MEASURED_HELP)]
+MaskIs = Annotated[Meaning | None, Option(help="Meaning of white in masks; guessed otherwise.")]
+White = Annotated[
+    float | None, Option(help="White value of a file with more than 8 bits; guessed otherwise.")
+]
 KeepKnown = Annotated[bool, Option(help="Put noiselessly measured pixels back as they were.")]
 Align = Annotated[bool, Option(help="Crop and turn the face as the generator knows faces.")]
 Face = Annotated[int, Option(min=0, help="Number of the face to align; 0 is the largest.")]

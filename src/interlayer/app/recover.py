@@ -18,11 +18,17 @@ from interlayer.errors import InputError
 from interlayer.generators import Generator
 from interlayer.media.faces import Square, align, paste_back
 from interlayer.media.images import read_image, write_image
+from interlayer.media.masks import Meaning
 from interlayer.media.samples import SAMPLE, sample_photo
 from interlayer.media.video import Frames, write_video
 from interlayer.problem.measurements import measure
 from interlayer.problem.problem import Problem
-from interlayer.recipes.damaged_photos import read_measured
+from interlayer.recipes.damaged_photos import (
+    Reading,
+    misfit_of,
+    misfit_sentence,
+    read_measured,
+)
 from interlayer.recipes.films import Film, recover_sequence
 from interlayer.solver.records import Samples, Solution, State
 
@@ -40,6 +46,8 @@ class Recovery:
             middle.
         paste_back: whether the recovered face is laid into the photo.
         as_json: whether the figures are printed.
+        meaning: what white is in the masks of measured photos; ``None`` guesses.
+        white: value that is white in measured photos of more than 8 bits; ``None`` guesses.
     """
 
     task: str
@@ -49,6 +57,8 @@ class Recovery:
     face: int | None = None
     paste_back: bool = False
     as_json: bool = False
+    meaning: Meaning | None = None
+    white: float | None = None
 
 
 def refuse_misfits(recovery: Recovery, of_sequence: bool) -> None:
@@ -60,8 +70,8 @@ def refuse_misfits(recovery: Recovery, of_sequence: bool) -> None:
     aligns, approach = recovery.face is not None, recovery.approach
     if recovery.paste_back and not aligns:
         raise InputError("only an aligned face can be pasted back; add --align")
-    if recovery.measured and aligns:
-        raise InputError("--measured takes photos as they are; leave out --align")
+    if (recovery.meaning or recovery.white) and not recovery.measured:
+        raise InputError("--mask-is and --white are for photos that are --measured already")
     photos_only = aligns or recovery.keep_known or approach.loss != "auto" or approach.samples > 1
     if of_sequence and photos_only:
         raise InputError(
@@ -84,7 +94,10 @@ def recover_one(
     x, photo, square, approach = None, None, None, recovery.approach
     if recovery.measured:
         size = (model.channels, model.resolution, model.resolution)
-        problem = read_measured(Path(name), recovery.task, size, approach.seed, note=say)
+        reading = Reading(recovery.meaning, recovery.white, recovery.face)
+        problem, photo, square = read_measured(
+            Path(name), recovery.task, size, approach.seed, say, reading
+        )
     elif stored is not None:
         problem = stored
     else:
@@ -99,6 +112,7 @@ def recover_one(
         **approach.header(problem, model),
         "square": None if square is None else [[c.real, c.imag] for c in square.corners],
         **report(solution, x, interrupted),
+        "misfit": misfit_of(problem, solution.x_hat),
     }
     write_results(folder, problem, solution, x, result, animation)
     if recovery.paste_back and photo is not None and square is not None:
@@ -106,6 +120,8 @@ def recover_one(
     if recovery.as_json:
         print(json.dumps(result))
     quality = "" if x is None else f" at {result['psnr']:.2f} dB"
+    if problem.approximate and (sentence := misfit_sentence(problem, solution.x_hat)):
+        say(sentence)
     say(f"{name}: recovered{quality} in {solution.seconds:.0f} s; pictures in {folder}")
     if interrupted:
         say("interrupted: what was written is the best estimate so far")

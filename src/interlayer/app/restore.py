@@ -10,20 +10,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from torch import Tensor
 from typer import Argument, Option
 
 from interlayer.app.console import INTERRUPTED, progress_bar, say
-from interlayer.app.options import Generators, Quality, Seed
+from interlayer.app.options import Generators, MaskIs, Quality, Seed
 from interlayer.errors import InputError
 from interlayer.generators import Generator
 from interlayer.media.files import writable_folder, write_text
 from interlayer.media.images import write_image
 from interlayer.media.masks import Meaning, fit_mask, read_mask
 from interlayer.media.photos import Photo, read_photo
-from interlayer.problem.blur_level import Blur
+from interlayer.problem.blur_level import Blur, Shape
 from interlayer.recipes.restoring import Plan, Progress, enlargement, examine, restore
 from interlayer.solver.by_name import QUALITIES
 from interlayer.weights import loading
@@ -89,9 +89,7 @@ def restore_photos(
     mask: Annotated[
         Path | None, Option(help="Picture of what is missing, painted over the photo.")
     ] = None,
-    mask_is: Annotated[
-        Meaning | None, Option(help="Meaning of white in --mask; guessed where it is not given.")
-    ] = None,
+    mask_is: MaskIs = None,
     noise: Annotated[
         float | None, Option(min=0, max=1, help="Noise, white being 1, instead of an estimate.")
     ] = None,
@@ -242,11 +240,12 @@ def _blur(text: str | None) -> Blur | None:
         return None
     shape, *numbers = text.split(":")
     try:
-        return Blur(shape, *map(float, numbers))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        size, angle = map(float, [*numbers, "0", "0"][:2])
+    except ValueError:
         raise InputError(
             f"--blur {text}: give none, gaussian:S, disc:R or line:LENGTH:ANGLE"
         ) from None
+    return Blur(cast(Shape, shape), size, angle % 180)
 
 
 def _sha256(path: Path) -> str:

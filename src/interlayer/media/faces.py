@@ -78,6 +78,20 @@ def align(photo: Tensor, size: int, face: int = 0) -> Aligned:
     >>> aligned.x.shape, round(aligned.square.side)
     (torch.Size([1, 3, 256, 256]), 170)
     """
+    square = face_square(photo, face)
+    return Aligned(cut(photo, square, size), square)
+
+
+def face_square(photo: Tensor, face: int = 0) -> Square:
+    """Find the square of a face in a photo (1, 3, H, W), as FFHQ frames it.
+
+    Args:
+        photo: photo in [0, 1].
+        face: number of the face, counted from 0, the largest first.
+
+    Raises:
+        InputError: if the photo shows no face, or not that many.
+    """
     faces = find_faces(photo)
     if not faces:
         raise InputError(
@@ -89,8 +103,7 @@ def align(photo: Tensor, size: int, face: int = 0) -> Aligned:
             f"there is no face {face}: the photo shows {len(faces)}; "
             "they are counted from 0, the largest first"
         )
-    square = ffhq_square(faces[face])
-    return Aligned(cut(photo, square, size), square)
+    return ffhq_square(faces[face])
 
 
 def find_faces(photo: Tensor) -> list[Landmarks]:

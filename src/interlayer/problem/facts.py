@@ -124,6 +124,11 @@ def depicts(physics: Physics) -> bool:
     return not masked and all(isinstance(each, DEPICTING) for each in (*before, last))
 
 
+def is_transformed(physics: Physics) -> bool:
+    """Whether the measurements are the cosine transform of a picture."""
+    return isinstance(operators_of(physics)[-1], JPEGCoefficients)
+
+
 def picture_in(physics: Physics, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """The picture (B, C, h, w) that measurements are, see `depicts`, and which pixels it knows.
 
@@ -145,9 +150,10 @@ def picture_in(physics: Physics, y: Tensor, weight: Tensor) -> tuple[Tensor, Ten
 
 def picture_noise(physics: Physics, y: Tensor) -> float | None:
     """The standard deviation of the noise in the picture that measurements are, if it is known."""
-    last = operators_of(physics)[-1]
-    if not isinstance(last, JPEGCoefficients):
+    if not is_transformed(physics):
         return noise_of(physics, y).sigma
+    last = operators_of(physics)[-1]
+    assert isinstance(last, JPEGCoefficients)
     live = last.lattice > 0
     return (last.sigma / last.lattice[live]).square().mean().sqrt().item()
 

@@ -12,7 +12,7 @@ from interlayer.problem.problem import Problem
 def picture_of(problem: Problem, size: int) -> Tensor:
     """Show the measurements of one image as a picture, (1, 3, size, size).
 
-    Small images are enlarged, and lone known pixels grow until they are seen. A vector of m
+    Small and grey images are enlarged, and lone known pixels grow until they are seen. A vector of
     measurements fills a square row by row, from its least value (black) to its greatest (white).
     """
     y = problem.y
@@ -21,6 +21,10 @@ def picture_of(problem: Problem, size: int) -> Tensor:
         spread = 2 * round((0.3 / max(known, 1e-4)) ** 0.5 / 2) + 1 if known < 0.1 else 1
         shown = F.max_pool2d(y, spread, stride=1, padding=spread // 2)
         return F.interpolate(shown, (size, size), mode="nearest").clamp(0, 1)
+    if problem.depicts:
+        shown, known = problem.picture_in(torch.ones(1, device=y.device))
+        whole = shown.where(known, 0).expand(-1, 3, -1, -1)
+        return F.interpolate(whole, (size, size), mode="nearest").clamp(0, 1)
     values = y.abs().flatten() if y.is_complex() else y.flatten()
     side = int(values.numel() ** 0.5 + 0.999999)
     low, high = values.min(), values.max()

@@ -148,7 +148,8 @@ class Problem:
     @cached_property
     def picture(self) -> bool:
         """Whether the measurements are RGB pictures."""
-        return self.planar and self.y.shape[1] == 3 and not self.y.is_complex()
+        rgb = self.planar and self.y.shape[1] == 3 and not self.y.is_complex()
+        return rgb and not facts.is_transformed(self.physics)
 
     @cached_property
     def colours_open(self) -> bool:

@@ -17,14 +17,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from deepinv.physics import Decolorize, Physics
 from torch import Tensor
 
 from interlayer.errors import InputError
+from interlayer.media.faces import Square, face_square, middle_square
 from interlayer.media.masks import Meaning
 from interlayer.media.photos import read_photo
+from interlayer.methods.classical.filling import fill
 from interlayer.problem.blur import read_kernel, scaled_kernel
 from interlayer.problem.blur_level import LEAST_SIDE as LEAST_ESTIMATED
 from interlayer.problem.blur_level import Blur, estimate_blur
@@ -105,15 +108,39 @@ class Sensor:
         return self.noise if isinstance(self.noise, str) else f"denoise:{self.noise:.4g}"
 
 
+@dataclass(frozen=True)
+class Reading:
+    """Choices in reading a photo that is measurements.
+
+    Attributes:
+        meaning: what white is in masks; ``None`` guesses, see `interlayer.media.masks.read_mask`.
+        white: value that is white in a file with more than 8 bits; ``None`` guesses.
+        face: number of the face that is cut out and turned, 0 being the largest; ``None`` takes the
+            middle of the photo.
+    """
+
+    meaning: Meaning | None = None
+    white: float | None = None
+    face: int | None = None
+
+
+class Measured(NamedTuple):
+    """A photo (1, 3, H, W), the square of it that is measurements, and their problem."""
+
+    problem: Problem
+    photo: Tensor
+    square: Square
+
+
 def read_measured(
     path: Path,
     task: str,
     img_size: tuple[int, ...],
     seed: int = 0,
     note: Note | None = None,
-    meaning: Meaning | None = None,
-) -> Problem:
-    """Take the middle of a photo as the measurements of a task, of which no truth is known.
+    reading: Reading = Reading(),
+) -> Measured:
+    """Take the middle of a photo, or a face in it, as the measurements of a task.
 
     Args:
         path: the photo.
@@ -122,21 +149,26 @@ def read_measured(
         img_size: shape (3, H, W) of the image to recover.
         seed: seed of the operator.
         note: function that is called with one sentence for each thing assumed.
-        meaning: what white is in masks, see `interlayer.media.masks.read_mask`.
+        reading: choices that are made, else guessed.
 
     Raises:
-        InputError: if a file cannot be read, or as for `explain`.
+        InputError: if a file cannot be read or shows no such face, or as for `explain`.
     """
     say = note or silently
-    photo = read_photo(path)
+    photo = read_photo(path, reading.white)
     height, width = photo.x.shape[-2:]
     changes = [*photo.notes]
-    if height != width:
+    if reading.face is None and height != width:
         changes.append(f"cropped to its central {min(height, width)}x{min(height, width)} square")
     if changes:
         say(f"{path.name}: {width}x{height} {', '.join(changes)}")
-    known, rest = intact_pixels(photo, task, say, meaning)
-    return explain(cut_out(photo, known, img_size[-1]), rest, img_size, seed, say)
+    known, rest = intact_pixels(photo, task, say, reading.meaning)
+    square = None
+    if reading.face is not None:
+        square = face_square(fill(photo.x, known), reading.face)
+    cutout = cut_out(photo, known, img_size[-1], square)
+    problem = explain(cutout, rest, img_size, seed, say)
+    return Measured(problem, photo.x, square or middle_square(photo.x))
 
 
 def explain(
