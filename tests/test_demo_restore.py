@@ -103,7 +103,9 @@ def test_what_is_not_corrected_stays_exactly_as_it_was_found(wish_of: Callable) 
     wish = wish_of(found)
     assert wish.noise == 5.1 and wish.size == 1.7
     assert plan(wish).findings.__dict__ == found.__dict__
-    assert plan(wish_of(found, noise=None, size=None, angle=None)).findings.__dict__ == found.__dict__
+    assert (
+        plan(wish_of(found, noise=None, size=None, angle=None)).findings.__dict__ == found.__dict__
+    )
 
 
 def test_corrections_replace_what_was_found(wish_of: Callable, held: Dropped) -> None:
