@@ -23,7 +23,7 @@ from .browsing import (
     served,
     visitors,
 )
-from .photo_files import noisy_faces
+from .photo_files import noise, noisy_faces
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium")
 WIDTHS = pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
@@ -210,7 +210,7 @@ def test_what_is_corrected_is_taken_into_account(visit: Callable[..., Any], phot
 def test_a_photo_without_a_face_is_restored_around_it(
     visit: Callable[..., Any], tmp_path: Path
 ) -> None:
-    Image.effect_noise((100, 80), 40).save(tmp_path / "night.png")
+    Image.fromarray(noise(80, 100)).save(tmp_path / "night.png")
     tab = visit()
     drop(tab, tmp_path / "night.png")
     findings = tab.locator("#restore-findings li")

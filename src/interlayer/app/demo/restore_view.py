@@ -67,6 +67,7 @@ def done(restored: Restored) -> str:
     """What became of a photo, in two sentences.
 
     >>> import torch
+    >>> from interlayer.recipes.restoring import Findings
     >>> x = torch.zeros(1, 3, 8, 8)
     >>> done(Restored(x, x + 0.1, Findings(noise=0.1), 2.2, False))
     'No face was found; the rest of the photo was restored. 8x8 pixels, in 2 s.'
