@@ -7,6 +7,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from interlayer.media.images import to_picture
+from interlayer.media.samples import sample_photo
+
 ORIENTATION = 0x0112
 
 
@@ -34,3 +37,10 @@ def tiff(path: Path, levels) -> Path:
 
 def image(levels: np.ndarray) -> Tensor:
     return torch.from_numpy(levels.astype(np.float32) / 255).permute(2, 0, 1)[None]
+
+
+def noisy_faces(count: int, side: int = 64) -> Image.Image:
+    """The same face several times, one above the other, with noise of 8 % of white."""
+    face = sample_photo("astronaut", side).repeat(1, 1, count, 1)
+    rng = torch.Generator().manual_seed(0)
+    return to_picture((face + 0.08 * torch.randn(face.shape, generator=rng)).clamp(0, 1))

@@ -7,24 +7,24 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from torch import Tensor
 from typer import Argument, Option
 
 from interlayer.app.console import INTERRUPTED, progress_bar, say
 from interlayer.app.options import Generators, MaskIs, Quality, Seed
+from interlayer.app.wishes import Wishes, read_blur
 from interlayer.errors import InputError
 from interlayer.generators import Generator
 from interlayer.media.files import writable_folder, write_text
 from interlayer.media.images import write_image
-from interlayer.media.masks import Meaning, fit_mask, read_mask
+from interlayer.media.masks import fit_mask, read_mask
 from interlayer.media.photos import Photo, read_photo
-from interlayer.problem.blur_level import Blur, Shape
-from interlayer.recipes.restoring import Plan, Progress, enlargement, examine, restore
+from interlayer.recipes.restoring import Progress, enlargement, examine, restore
 from interlayer.solver.by_name import QUALITIES
 from interlayer.weights import loading
 
@@ -32,51 +32,6 @@ SUFFIXES = (
     ".png .jpg .jpeg .jfif .webp .tif .tiff .bmp .gif .ppm .pgm .avif .jp2 .heic .heif".split()
 )
 ALL = "all"
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What is asked of every photo; ``None`` leaves it to what is found.
-
-    Attributes:
-        faces: number of faces, the largest first.
-        noise: standard deviation of the noise.
-        blur: blur in pixels of the photo.
-        jpeg: whether the file's JPEG is accounted for.
-        colorize: whether faces in grey or sepia get colours.
-        quality: "draft", "normal" or "best".
-        seed: seed of everything random.
-        mask: mask file of the one photo.
-        mask_is: what its white pixels are.
-    """
-
-    faces: int | None = None
-    noise: float | None = None
-    blur: Blur | None = None
-    jpeg: bool | None = None
-    colorize: bool = False
-    quality: str = "normal"
-    seed: int = 0
-    mask: Path | None = None
-    mask_is: Meaning | None = None
-
-    def plan(self, photo: Photo) -> Plan:
-        """The plan for a photo: what is found in it, where nothing else is said."""
-        found = examine(photo, self._known(photo))
-        told: dict[str, Any] = {"faces": found.faces[: self.faces]}
-        told |= {} if self.noise is None else {"noise": self.noise}
-        told |= {} if self.blur is None else {"blur": self.blur}
-        told |= {} if self.jpeg is None else {"jpeg": self.jpeg and photo.jpeg is not None}
-        return Plan(replace(found, **told), self.colorize, self.quality, self.seed)
-
-    def _known(self, photo: Photo) -> Tensor | None:
-        """The intact pixels of a photo by its alpha and the mask."""
-        if self.mask is None:
-            return photo.known
-        mask = read_mask(self.mask, self.mask_is)
-        say(f"{self.mask.name}: {', '.join(mask.notes)}")
-        known = fit_mask(mask.known, photo)
-        return known if photo.known is None else known & photo.known
 
 
 def restore_photos(
@@ -113,8 +68,8 @@ def restore_photos(
         raise InputError(f"{quality!r} is none of {', '.join(QUALITIES)}")
     if mask_is and mask is None:
         raise InputError("--mask-is says what white is in a --mask; give one")
-    amount = _count(faces)
-    wishes = Wishes(amount, noise, _blur(blur), jpeg, colorize, quality, seed, mask, mask_is)
+    amount, smear = _count(faces), None if blur is None else read_blur(blur)
+    wishes = Wishes(amount, noise, smear, jpeg, colorize, quality, seed, mask, mask_is)
     names = found_photos(photos)
     if mask is not None and len(names) > 1:
         raise InputError(f"--mask is for one photo, not for {len(names)}; give them one by one")
@@ -154,7 +109,7 @@ def restore_one(path: Path, target: Path, wishes: Wishes, generator: Generator) 
     started = time.monotonic()
     height, width = photo.x.shape[-2:]
     say(", ".join([f"{path.name}: {width}x{height} pixels", *photo.notes]))
-    plan = wishes.plan(photo)
+    plan = wishes.plan(photo, examine(photo, _intact(photo, wishes)))
     for sentence in plan.findings.sentences():
         say(f"  {sentence}")
     last = _watched(restore(photo, plan, generator, note=lambda text: say(f"  {text}")))
@@ -234,18 +189,14 @@ def _count(faces: str) -> int | None:
     return int(faces)
 
 
-def _blur(text: str | None) -> Blur | None:
-    """Read a blur such as none, gaussian:2, disc:3 or line:12:30."""
-    if text is None:
-        return None
-    shape, *numbers = text.split(":")
-    try:
-        size, angle = map(float, [*numbers, "0", "0"][:2])
-    except ValueError:
-        raise InputError(
-            f"--blur {text}: give none, gaussian:S, disc:R or line:LENGTH:ANGLE"
-        ) from None
-    return Blur(cast(Shape, shape), size, angle % 180)
+def _intact(photo: Photo, wishes: Wishes) -> Tensor | None:
+    """The intact pixels of a photo by its alpha and the mask; ``None`` where all are."""
+    if wishes.mask is None:
+        return photo.known
+    mask = read_mask(wishes.mask, wishes.mask_is)
+    say(f"{wishes.mask.name}: {', '.join(mask.notes)}")
+    known = fit_mask(mask.known, photo)
+    return known if photo.known is None else known & photo.known
 
 
 def _sha256(path: Path) -> str:

@@ -193,6 +193,8 @@ def restore(
     """
     told, say = plan.findings, note or silently
     count = len(told.faces)
+    if plan.colorize and count and not told.toned:
+        say("the photo has colours, which its faces keep")
     factor = enlargement(photo)
     restored = _repaired(photo, told, factor)
     work = AROUND / (AROUND + 100 * count)

@@ -9,15 +9,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from interlayer.app.demo.run import INTERVAL, Update, seconds_left
-from interlayer.errors import InputError
 from interlayer.generators import Generator
 from interlayer.media.photos import Photo
 from interlayer.recipes.restoring import Findings, Plan, Progress, restore
-
-NO_FACE = (
-    "no face was found in this photo, so that there is nothing to restore; "
-    "choose one where a face is upright and can be seen"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +24,7 @@ class Restored:
         findings: what was taken into account.
         seconds: time that it took.
         interrupted: whether it ended early.
+        notes: sentences about what was assumed.
     """
 
     before: Tensor
@@ -37,6 +32,7 @@ class Restored:
     findings: Findings
     seconds: float
     interrupted: bool
+    notes: tuple[str, ...] = ()
 
 
 def run_plan(
@@ -57,29 +53,27 @@ def run_plan(
         max_seconds: time in seconds after which it is stopped too.
 
     Raises:
-        InputError: if no face is to be restored.
+        InputError: as for `interlayer.recipes.restoring.restore`.
     """
-    if not plan.findings.faces:
-        raise InputError(NO_FACE)
     started, last_shown = time.monotonic(), float("-inf")
-    progress, interrupted = None, False
-    for progress in restore(photo, plan, generator):
+    progress, interrupted, notes = None, False, list[str]()
+    for progress in restore(photo, plan, generator, note=notes.append):
         now = time.monotonic()
-        if now - last_shown >= INTERVAL and progress.state is not None:
+        if now - last_shown >= INTERVAL and progress.fraction < 1:
             last_shown = now
             yield _update(progress, now - started)
         if progress.fraction < 1 and (stopped() or now - started > max_seconds):
             interrupted = True
             break
     assert progress is not None
-    seconds = time.monotonic() - started
-    yield Restored(photo.x, progress.picture(), plan.findings, seconds, interrupted)
+    after, seconds = progress.picture(), time.monotonic() - started
+    yield Restored(photo.x, after, plan.findings, seconds, interrupted, tuple(notes))
 
 
 def _update(progress: Progress, elapsed: float) -> Update:
-    assert progress.state is not None
+    """What is around the faces, from which no time can be told, or the face under way."""
+    if progress.state is None:
+        return Update(progress.photo, ("The photo around the faces",), progress.fraction, None)
+    left = seconds_left(elapsed, progress.fraction)
     number = f"Face {progress.face + 1} of {progress.faces}"
-    facts = (number, f"Stage: {progress.label}")
-    return Update(
-        progress.state.x, facts, progress.fraction, seconds_left(elapsed, progress.fraction)
-    )
+    return Update(progress.state.x, (number, f"Stage: {progress.label}"), progress.fraction, left)

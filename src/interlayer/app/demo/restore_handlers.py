@@ -11,24 +11,28 @@ import gradio as gr
 import torch
 
 from interlayer.app.demo import restore_view, view
-from interlayer.app.demo.restoration import run_plan
+from interlayer.app.demo.restoration import Restored, run_plan
 from interlayer.app.demo.run import Update
 from interlayer.app.demo.visits import CLEARED, Outputs, Visits, alert, forget, guarded, why_ended
 from interlayer.app.demo.wishes import (
     ALL,
     BLURS,
+    EXAMPLE_FILE,
     LARGEST,
     NO_PHOTO,
+    RESTORED,
+    SCRATCHES,
     Wish,
     command,
     dropped,
-    has_scratches,
     plan_of,
+    scratches,
     shown,
 )
 from interlayer.errors import InputError
 from interlayer.generators import Generator
 from interlayer.media.images import to_picture
+from interlayer.media.photos import Photo
 from interlayer.media.samples import sample_photo
 from interlayer.problem.blur_level import Blur
 from interlayer.recipes.restoring import Findings
@@ -55,7 +59,7 @@ class RestoreHandlers:
 
     def example(self) -> Outputs:
         """What a new photo changes: photo, painter, findings, fields and an empty result."""
-        return _examined("example.jpg", example_photo(), EXAMPLE)
+        return _examined(EXAMPLE_FILE, example_photo(), EXAMPLE)
 
     def photo(self, file: str) -> Outputs:
         """What a new photo changes, and what the upload area is to show."""
@@ -79,9 +83,7 @@ class RestoreHandlers:
                 yield "", view.live(step), "", gr.Button(interactive=True)
             else:
                 ending = why_ended(step.interrupted, event.is_set(), self.max_seconds)
-                mask = plan.findings.known if has_scratches(wish) else None
-                repeat = command(wish, plan, self.name)
-                kept = restore_view.downloads(step, repeat, mask)
+                kept = restore_view.downloads(_files(wish, photo, step), command(wish, self.name))
                 idle = gr.Button(interactive=False)
                 yield "", restore_view.compared(step, ending), kept, idle
 
@@ -108,7 +110,7 @@ def corrections(findings: Findings | None) -> Outputs:
         gr.Dropdown(BLURS, value=values["blur"]),
         gr.Number(values["size"], visible=values["blur"] != "none"),
         gr.Number(values["angle"], visible=values["blur"] == "line"),
-        gr.Checkbox(values["jpeg"]),
+        gr.Checkbox(values["jpeg"], visible=found.jpeg),
     )
 
 
@@ -127,10 +129,20 @@ def painting(brushed: bool) -> gr.HTML:
     return gr.HTML(painting=brushed)
 
 
+def _files(wish: Wish, photo: Photo, restored: Restored) -> dict[str, bytes]:
+    """The restored photo, and what the command line needs that the visitor does not have."""
+    files, mask = {RESTORED: restore_view.png(restored.after)}, scratches(wish, photo)
+    if mask is not None:
+        files[SCRATCHES] = restore_view.png(mask.float().expand(-1, 3, -1, -1))
+    if wish.dropped is not None and wish.dropped.made:
+        files[wish.dropped.name] = wish.dropped.content
+    return files
+
+
 def _examined(name: str, content: bytes, sentence: str = "") -> Outputs:
     """Everything that a new photo changes; an error clears the one that was there."""
     try:
-        held, photo = dropped(name, content)
+        held, photo = dropped(name, content, made=bool(sentence))
     except InputError as error:
         return None, view.canvas(None), alert(error), "", False, *corrections(None), *CLEARED
     height, width = photo.x.shape[-2:]

@@ -56,12 +56,15 @@ class Order:
 
 @dataclass(frozen=True)
 class Update:
-    """State of a run: ``x`` (1, 3, H, W) in [0, 1], facts in words, and the seconds left."""
+    """State of a run: ``x`` (1, 3, H, W) in [0, 1], facts in words, and the seconds left.
+
+    ``None`` of them is not to be told yet.
+    """
 
     x: Tensor
     facts: tuple[str, ...]
     progress: float
-    seconds_left: float
+    seconds_left: float | None
 
 
 @dataclass(frozen=True)

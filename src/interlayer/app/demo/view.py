@@ -76,14 +76,14 @@ def canvas_settings(picture: Image.Image | None) -> dict[str, Any]:
 
 def live(update: Update) -> str:
     """The estimate of the moment, with facts about it and the time left."""
-    left = max(1, round(update.seconds_left))
-    facts = "".join(f"\n    <span>{escape(fact)}</span>" for fact in update.facts)
+    picture, left = to_picture(update.x), update.seconds_left
+    facts = [*update.facts, *([] if left is None else [f"About {max(1, round(left))} s left"])]
+    spans = "".join(f"\n    <span>{escape(fact)}</span>" for fact in facts)
     return f"""
 <figure class="live">
-  <img src="{picture_url(to_picture(update.x))}" alt="The estimate so far">
+  <img src="{picture_url(picture)}" style="{shape(picture)}" alt="The estimate so far">
   <figcaption>
-    <progress value="{update.progress:.3f}" aria-label="Progress"></progress>{facts}
-    <span>About {left} s left</span>
+    <progress value="{update.progress:.3f}" aria-label="Progress"></progress>{spans}
   </figcaption>
 </figure>"""
 

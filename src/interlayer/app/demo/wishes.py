@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from torch import Tensor
+
 from interlayer.app.demo.pictures import painted_mask
+from interlayer.app.wishes import Wishes
 from interlayer.errors import InputError
 from interlayer.media.photos import Photo, read_photo
 from interlayer.problem.blur_level import Blur
@@ -24,7 +27,9 @@ BLURS = [
     ("It is smeared along a line (motion)", "line"),
 ]
 NO_PHOTO = "there is no photo yet; choose one first"
-SCRATCHES = "scratches.png"
+RESTORED, SCRATCHES, EXAMPLE_FILE = "restored.png", "scratches.png", "example.jpg"
+FOLDER = "restored"
+DIGITS = 6  # of a noise whose white is 1
 BLUR_FIELDS = {"blur", "size", "angle"}
 
 
@@ -56,11 +61,13 @@ class Dropped:
         name: name of the file.
         content: bytes of the file.
         findings: what was found in it.
+        made: whether the page made it, so that the visitor has no such file.
     """
 
     name: str
     content: bytes
     findings: Findings
+    made: bool = False
 
     def photo(self) -> Photo:
         """The photo, read again."""
@@ -82,14 +89,19 @@ def photo_of(name: str, content: bytes) -> Photo:
             raise InputError(str(error).replace(str(file), "this file")) from None
 
 
-def dropped(name: str, content: bytes) -> tuple[Dropped, Photo]:
+def dropped(name: str, content: bytes, made: bool = False) -> tuple[Dropped, Photo]:
     """A photo and what is found in it.
+
+    Args:
+        name: name of the file.
+        content: bytes of the file.
+        made: whether the page made it.
 
     Raises:
         InputError: if it cannot be read or examined.
     """
     photo = photo_of(name, content)
-    return Dropped(name, content, examine(photo)), photo
+    return Dropped(name, content, examine(photo), made), photo
 
 
 def shown(findings: Findings) -> dict[str, Any]:
@@ -111,36 +123,45 @@ def plan_of(wish: Wish, photo: Photo) -> Plan:
     Raises:
         InputError: if there is no photo or a correction makes no sense.
     """
-    if wish.dropped is None:
-        raise InputError(NO_PHOTO)
-    changed, found = _corrected(wish), _found(wish, photo)
-    findings = replace(
-        found,
-        faces=found.faces[:1] if wish.faces == LARGEST else found.faces,
-        toned=found.toned or wish.colorize,
-        jpeg=wish.jpeg if "jpeg" in changed else found.jpeg,
+    return wishes_of(wish).plan(photo, _found(wish, photo))
+
+
+def wishes_of(wish: Wish) -> Wishes:
+    """What a visitor asks for, in the terms of the command line.
+
+    Raises:
+        InputError: as for `plan_of`.
+    """
+    changed, brushed = _corrected(wish), has_scratches(wish)
+    noise = round(_between(wish.noise, PERCENT, "noise") / PERCENT, DIGITS)
+    return Wishes(
+        faces=1 if wish.faces == LARGEST else None,
+        noise=noise if "noise" in changed else None,
+        blur=_blur(wish) if changed & BLUR_FIELDS else None,
+        jpeg=wish.jpeg if "jpeg" in changed else None,
+        colorize=wish.colorize,
+        quality=wish.quality,
+        seed=int(wish.seed or 0),
+        mask=Path(SCRATCHES) if brushed else None,
+        mask_is="known" if brushed else None,
     )
-    if "noise" in changed:
-        findings = replace(findings, noise=_between(wish.noise, 100, "noise") / PERCENT)
-    if changed & BLUR_FIELDS:
-        findings = replace(findings, blur=_blur(wish))
-    return Plan(findings, wish.colorize, wish.quality, int(wish.seed or 0))
 
 
-def command(wish: Wish, plan: Plan, generator: str) -> str:
+def command(wish: Wish, generator: str) -> str:
     """The command line that repeats a restoration, beside the photo and `SCRATCHES`."""
     assert wish.dropped is not None
-    changed, told = _corrected(wish), plan.findings
-    words = ["interlayer", "restore", wish.dropped.name]
-    words += ["--mask", SCRATCHES, "--mask-is", "known"] if has_scratches(wish) else []
-    words += ["--faces", "1"] if wish.faces == LARGEST else []
-    words += ["--noise", f"{told.noise:g}"] if "noise" in changed else []
-    words += ["--blur", _spec(told.blur)] if changed & BLUR_FIELDS else []
-    if "jpeg" in changed:
-        words += ["--jpeg" if told.jpeg else "--no-jpeg"]
-    words += ["--colorize"] if plan.colorize else []
-    words += ["--quality", plan.quality, "--seed", str(plan.seed)]
-    return shlex.join([*words, "--generator", generator, "--out", "restored.png"])
+    name = wish.dropped.name
+    photo = f"./{name}" if name.startswith("-") else name
+    words = ["interlayer", "restore", photo, *wishes_of(wish).flags()]
+    return shlex.join([*words, "--generator", generator, "--out", FOLDER])
+
+
+def scratches(wish: Wish, photo: Photo) -> Tensor | None:
+    """The mask (1, 1, H, W) of what is not brushed over; ``None`` where nothing is."""
+    if not has_scratches(wish):
+        return None
+    height, width = photo.x.shape[-2:]
+    return painted_mask(wish.strokes, (height, width)).bool()
 
 
 def has_scratches(wish: Wish) -> bool:
@@ -150,7 +171,8 @@ def has_scratches(wish: Wish) -> bool:
 
 def _corrected(wish: Wish) -> set[str]:
     """The fields that do not say what `shown` gave them; an emptied number is no correction."""
-    assert wish.dropped is not None
+    if wish.dropped is None:
+        raise InputError(NO_PHOTO)
     fields = shown(wish.dropped.findings)
     return {name for name, value in fields.items() if getattr(wish, name) not in (None, value)}
 
@@ -158,11 +180,10 @@ def _corrected(wish: Wish) -> set[str]:
 def _found(wish: Wish, photo: Photo) -> Findings:
     """What is found in the pixels that are not brushed over."""
     assert wish.dropped is not None
-    found = wish.dropped.findings
-    if not has_scratches(wish):
-        return found
-    intact = painted_mask(wish.strokes, (photo.x.shape[-2], photo.x.shape[-1])).bool()
-    return examine(photo, intact if found.known is None else intact & found.known)
+    intact = scratches(wish, photo)
+    if intact is None:
+        return wish.dropped.findings
+    return examine(photo, intact if photo.known is None else intact & photo.known)
 
 
 def _blur(wish: Wish) -> Blur:
@@ -181,9 +202,3 @@ def _between(value: float | None, most: float, what: str) -> float:
     if not 0 <= number <= most:
         raise InputError(f"the {what} must be between 0 and {most:g}, not {number:g}")
     return number
-
-
-def _spec(blur: Blur) -> str:
-    """A blur as a word: none, gaussian:3, line:12:30."""
-    numbers = {"none": (), "line": (blur.size, blur.angle)}.get(blur.shape, (blur.size,))
-    return ":".join([blur.shape, *(f"{number:g}" for number in numbers)])
