@@ -11,6 +11,7 @@ from deepinv.physics import BlurFFT, Decolorize, NoiseModel, Physics
 from torch import Tensor
 
 from interlayer.errors import InputError
+from interlayer.media.faces import Square
 from interlayer.media.files import naming_file
 from interlayer.media.masks import read_mask, resize_mask
 from interlayer.problem.blur import (
@@ -30,6 +31,7 @@ from interlayer.problem.noise import DeadPixels, SeededGaussianNoise, SeededPois
 from interlayer.problem.nonlinear import JPEG, Magnitudes
 from interlayer.problem.quantiser import UniformQuantiser
 from interlayer.problem.resampling import BicubicDownsampling, BlockAverage
+from interlayer.problem.views import TurnedView
 
 TASKS = {
     "inpaint:P": "a random fraction P of the pixels is known (0 < P <= 1)",
@@ -47,6 +49,7 @@ TASKS = {
     "colorize": "only the brightness is known (Rec. 601)",
     "jpeg:Q": "JPEG of quality Q, colours at full resolution (1 <= Q <= 95)",
     "jpeg-file:GRID": "the coefficients of a JPEG file, as --measured reads them",
+    "view:SQUARE": "a turned square of a photo, as --measured --align reads it",
     "quantize:BITS": "measurements rounded to 2^BITS levels (1 <= BITS <= 8)",
     "denoise:S": "Gaussian noise of standard deviation S, for images in [0, 1] (0 < S <= 10)",
     "denoise-poisson:GAIN": "photon noise, GAIN per photon, for images in [0, 1] (0 < GAIN <= 10)",
@@ -54,7 +57,7 @@ TASKS = {
     "FILE.py:FUNCTION": "an operator of your own: the file is run, FUNCTION(img_size) is called",
 }
 OPEN = ",open"  # after the level of a blur: unlike on a torus, the picture goes on at its edges
-JPEG_STEPS = "steps"
+JPEG_STEPS, SEEN = "steps", "seen"  # tensors of tasks that were read from photos
 BEYOND_EDGES = 0.01  # error of pixels that see what lies beyond the edges
 KERNEL_FILES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".webp")
 IMAGE_RMS = 0.5  # of the images that quantisers of random measurements are made for
@@ -237,8 +240,17 @@ def _jpeg_file(part: Part) -> Physics:
     table = part.tensors[JPEG_STEPS]
     doubt = torch.full((1, 1, part.height, part.width), BEYOND_EDGES)
     doubt[..., band : part.height - band, band : part.width - band] = 0
-    steps = Steps(table[0], table[1])
-    return _made_of(JPEGCoefficients(part.size, steps, (above, left), doubt), JPEG_STEPS, table)
+    seen = part.tensors.get(SEEN)
+    physics = JPEGCoefficients(part.size, Steps(table[0], table[1]), (above, left), doubt, seen)
+    made = {JPEG_STEPS: table} | ({} if seen is None else {SEEN: seen})
+    physics.made_of = made  # pyright: ignore[reportArgumentType]
+    return physics
+
+
+def _view(part: Part) -> Physics:
+    side, *places = map(float, part.level.split(","))
+    square = Square(complex(*places[:2]), complex(*places[2:]))
+    return TurnedView(part.size, int(side), square)
 
 
 def _made_of(physics: Physics, name: str, tensor: Tensor) -> Physics:
@@ -268,6 +280,7 @@ OPERATORS: dict[str, Callable[[Part], Physics]] = {
     "colorize": _colorize,
     "jpeg": _jpeg,
     "jpeg-file": _jpeg_file,
+    "view": _view,
     "FILE.py": _file,
 }
 

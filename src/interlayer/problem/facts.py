@@ -18,6 +18,7 @@ from deepinv.physics import (
 from deepinv.physics.noise import ZeroNoise
 from torch import Tensor
 
+from interlayer.media.faces import Square
 from interlayer.problem.blur import OpenBlur
 from interlayer.problem.circulant import PartialCirculant
 from interlayer.problem.gaussian import GaussianMatrix
@@ -26,6 +27,7 @@ from interlayer.problem.linear import operators_of
 from interlayer.problem.noise_level import estimate_noise
 from interlayer.problem.nonlinear import Magnitudes
 from interlayer.problem.resampling import BicubicDownsampling, BlockAverage
+from interlayer.problem.views import TurnedView
 
 DEPICTING = (
     BicubicDownsampling,
@@ -36,6 +38,7 @@ DEPICTING = (
     Inpainting,
     JPEGCoefficients,
     OpenBlur,
+    TurnedView,
 )
 
 
@@ -140,7 +143,7 @@ def picture_in(physics: Physics, y: Tensor, weight: Tensor) -> tuple[Tensor, Ten
     last = operators_of(physics)[-1]
     if isinstance(last, JPEGCoefficients):
         picture = last.decoded(y, weight)
-        return picture, torch.ones_like(picture[:, :1], dtype=torch.bool)
+        return picture, last.shown.to(y.device).expand(len(y), -1, -1, -1)
     known = torch.ones_like(y[:, :1], dtype=torch.bool)
     if weight.ndim == y.ndim:
         known = known & (weight[:, :1] > 0)
@@ -156,6 +159,12 @@ def picture_noise(physics: Physics, y: Tensor) -> float | None:
     assert isinstance(last, JPEGCoefficients)
     live = last.lattice > 0
     return (last.sigma / last.lattice[live]).square().mean().sqrt().item()
+
+
+def square_in(physics: Physics) -> Square | None:
+    """The turned square that the image is in a measured picture; ``None`` where it is all of it."""
+    first = operators_of(physics)[0]
+    return first.square if isinstance(first, TurnedView) else None
 
 
 def edge_band(physics: Physics) -> int:

@@ -69,6 +69,7 @@ class JPEGCoefficients(MatrixFree):
         offset: rows and columns of the file above and left of the picture.
         doubt: standard deviation (1, 1, H, W) of what else is wrong with the pixels, which widens
             the steps of their blocks; ``None`` stands for nothing.
+        seen: mask (1, 1, H, W); blocks that are not wholly seen measure nothing either.
         **kwargs: arguments of `deepinv.physics.LinearPhysics`.
 
     Reference: ITU-T T.81; JFIF for the colours.
@@ -87,6 +88,7 @@ class JPEGCoefficients(MatrixFree):
         steps: Steps,
         offset: tuple[int, int] = (0, 0),
         doubt: Tensor | None = None,
+        seen: Tensor | None = None,
         **kwargs,
     ) -> None:
         super().__init__(img_size=tuple(img_size), **kwargs)
@@ -94,7 +96,8 @@ class JPEGCoefficients(MatrixFree):
         above, left = (place % BLOCK for place in offset)
         self.pads = (left, -(left + width) % BLOCK, above, -(above + height) % BLOCK)
         self.scale = steps.luma[:3, :3].mean().item() / 255
-        inside = F.pad(torch.ones(1, 1, height, width), self.pads)
+        seen = torch.ones(1, 1, height, width) if seen is None else seen.float()
+        inside = F.pad(seen, self.pads)
         doubt = torch.zeros(1, 1, height, width) if doubt is None else doubt
         extra = F.avg_pool2d(F.pad((255 / _ROUNDED * doubt).square(), self.pads), BLOCK)
         whole = _tiled((F.avg_pool2d(inside, BLOCK) == 1).float(), torch.ones(BLOCK, BLOCK))
@@ -118,6 +121,12 @@ class JPEGCoefficients(MatrixFree):
         coefficients = y * self.lattice.to(y)
         planes = replicate_transposed(_by_blocks(coefficients, _cosines(y).mT), self.pads)
         return _turned(planes, _TO_YCC.mT) if planes.shape[1] == 3 else planes
+
+    @property
+    def shown(self) -> Tensor:
+        """Mask (1, 1, H, W) of the pixels whose blocks are measured."""
+        left, right, above, below = self.pads
+        return F.pad(self.lattice[:, :1], (-left, -right, -above, -below)) > 0
 
     def decoded(self, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """The picture (B, C, H, W) that coefficients stand for.

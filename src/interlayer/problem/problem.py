@@ -11,6 +11,7 @@ from deepinv.physics import LinearPhysics, Physics, PoissonNoise
 from torch import Tensor
 
 from interlayer.errors import InputError
+from interlayer.media.faces import Square, cut
 from interlayer.problem import facts
 from interlayer.problem.facts import Noise
 from interlayer.problem.fidelity import Fidelity, fidelity_for, measurement_loss
@@ -134,6 +135,17 @@ class Problem:
             weight: mask, 1 for measurements that may be used, else 0; broadcastable to ``y``.
         """
         return facts.picture_in(self.physics, self.y, weight)
+
+    @cached_property
+    def square(self) -> Square | None:
+        """The turned square that the image is in a measured picture; ``None`` for all of it."""
+        return facts.square_in(self.physics)
+
+    def upright(self, picture: Tensor, side: int) -> Tensor:
+        """The image's part of a measured picture (B, C, h, w), as (B, C, side, side) if turned."""
+        if self.square is None:
+            return picture
+        return torch.cat([cut(each, self.square, side) for each in picture.split(1)])
 
     @cached_property
     def picture_noise(self) -> float | None:

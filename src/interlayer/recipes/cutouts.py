@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cmath
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,8 @@ class Cutout:
         offset: rows and columns of the file above and left of the square; ``None`` where its pixels
             are not the file's but between them.
         scale: size of a pixel of the photo, in pixels of the square, at most 1.
+        view: turned square that the image is in these pixels; ``None`` where it is all of them.
+        turn: degrees by which the photo was turned clockwise to get them.
     """
 
     y: Tensor
@@ -41,6 +45,8 @@ class Cutout:
     steps: Steps | None = None
     offset: tuple[int, int] | None = (0, 0)
     scale: float = 1.0
+    view: Square | None = None
+    turn: float = 0.0
 
     @property
     def side(self) -> int:
@@ -59,6 +65,8 @@ class Cutout:
 def cut_out(photo: Photo, known: Tensor, largest: int, square: Square | None = None) -> Cutout:
     """Cut a square out of a photo, at its own size or at most ``largest``.
 
+    Around a turned square whole pixels are cut out, and not turned, unless it is larger.
+
     Args:
         photo: photo.
         known: mask (1, 1, H, W) of bool, pixels of the photo that are intact.
@@ -69,17 +77,31 @@ def cut_out(photo: Photo, known: Tensor, largest: int, square: Square | None = N
     if photo.jpeg is not None:
         chroma = photo.jpeg.luma if photo.jpeg.chroma is None else photo.jpeg.chroma
         steps = Steps(photo.jpeg.luma, chroma)
+    if square is not None and square.side <= largest:
+        return _around(photo.x, known, steps, square)
     if square is not None:
-        side = min(largest, max(1, round(square.side)))
-        factor = min(1.0, side / square.side)
+        factor = largest / square.side
         steps = None if steps is None else steps.rescaled(factor)
-        x, inside = cut(photo.x, square, side), cut_mask(known, square, side)
-        return Cutout(x, inside, steps, None, factor)
+        x, inside = cut(photo.x, square, largest), cut_mask(known, square, largest)
+        return Cutout(x, inside, steps, None, factor, turn=math.degrees(cmath.phase(square.axis)))
     corner, _, end, _ = middle_square(photo.x).corners
     rows, columns = slice(int(corner.imag), int(end.imag)), slice(int(corner.real), int(end.real))
     inside = (..., rows, columns)
     whole = Cutout(photo.x[inside], known[inside], steps, (rows.start, columns.start))
     return whole if whole.side <= largest else whole.reduced(largest)
+
+
+def _around(photo: Tensor, known: Tensor, steps: Steps | None, square: Square) -> Cutout:
+    """The upright square of whole pixels around a turned one; beyond the photo none is known."""
+    columns, rows = zip(*((corner.real, corner.imag) for corner in square.corners), strict=True)
+    left, top = math.floor(min(columns)), math.floor(min(rows))
+    side = max(math.ceil(max(columns)) - left, math.ceil(max(rows)) - top)
+    height, width = photo.shape[-2:]
+    down, across = torch.arange(top, top + side), torch.arange(left, left + side)
+    at = (..., down.clamp(0, height - 1)[:, None], across.clamp(0, width - 1))
+    inside = ((down >= 0) & (down < height))[:, None] & (across >= 0) & (across < width)
+    view = Square(square.centre - complex(left, top), square.axis)
+    return Cutout(photo[at], known[at] & inside, steps, (top, left), view=view)
 
 
 def intact_pixels(

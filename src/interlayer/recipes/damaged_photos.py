@@ -5,6 +5,7 @@ beyond its edges is unknown; a level that someone gives is a guess. All of that 
 problem, as a task that stands for the photo at its own size:
 
     superres:K          from the sizes: the image is K times as large as the photo
+    view:SQUARE         instead, where the image is a turned square of the photo
     deblur:SIGMA,open   in pixels of the photo, with open edges
     mask:seen           what the photo shows: no holes, nor edges that depend on what is beyond
     jpeg-file:GRID      in place of pixels the numbers in the file, whose errors are independent
@@ -31,14 +32,15 @@ from interlayer.methods.classical.filling import fill
 from interlayer.problem.blur import read_kernel, scaled_kernel
 from interlayer.problem.blur_level import LEAST_SIDE as LEAST_ESTIMATED
 from interlayer.problem.blur_level import Blur, estimate_blur
-from interlayer.problem.catalogue import OPEN, is_kernel
+from interlayer.problem.catalogue import OPEN, SEEN, is_kernel
 from interlayer.problem.facts import edge_band, known_pixels, trusted_pixels
-from interlayer.problem.jpeg_coefficients import JPEGCoefficients, Steps, believed
+from interlayer.problem.jpeg_coefficients import BLOCK, JPEGCoefficients, Steps, believed
 from interlayer.problem.linear import operators_of
 from interlayer.problem.noise_level import estimate_noise
 from interlayer.problem.problem import Problem
 from interlayer.problem.stuck import stuck_pixels
 from interlayer.problem.tasks import JPEG_STEPS, Task, make_physics, named_parts
+from interlayer.problem.views import inside_of
 from interlayer.recipes.cutouts import Cutout, Note, cut_out, intact_pixels, silently
 
 ROUNDING = 1 / 255 / 12**0.5
@@ -48,7 +50,6 @@ MIXING = ("circulant", "gaussian", "phase")
 SHAPES = {"deblur": ("gaussian", "disc"), "defocus": ("disc",), "motion": ("line",)}
 NAMES = {"gaussian": "deblur", "disc": "defocus", "line": "motion"}
 AGREED = math.log(1.2)  # within which a level that is given and one that is estimated agree
-SEEN = "seen"
 OWN = "FILE.py"
 OTHER_SENSORS = ("denoise-poisson", "denoise-bernoulli", "quantize")
 TURNED, STUCK, LEAST_STUCK = 8, 0.003, 128  # degrees; share of the pixels; side
@@ -78,12 +79,14 @@ class Sight:
     Attributes:
         y: picture (1, C, s, s), grey where colours are lost.
         seen: mask (1, 1, s, s) of bool, pixels that are measured.
+        shown: mask (1, 1, s, s) of bool, pixels that show the image and nothing beyond it.
         offset: rows and columns of the file above and left of it; ``None`` where it is turned.
         steps: quantisation of its JPEG file; ``None`` for others.
     """
 
     y: Tensor
     seen: Tensor
+    shown: Tensor
     offset: tuple[int, int] | None
     steps: Steps | None
 
@@ -200,7 +203,7 @@ def explain(
     say = note or silently
     parts = _checked(task, img_size)
     side = round(img_size[-1] / parts.enlargement)
-    if cutout.side > side:
+    if cutout.side > side and cutout.view is None:
         cutout = cutout.reduced(side)
         say(f"the photo is measured at {side}x{side} pixels")
     size = (3, cutout.side, cutout.side)
@@ -211,8 +214,10 @@ def explain(
     seen = cutout.known & _holes(parts, size, seed) & ~stuck_in(cutout.y, cutout.known, say)
     noise = _noise(parts, y, seen, cutout.scale, say)
     blurs = [make_physics(text, size, tensors=kernels) for text in operators if _blurs(text)]
-    sensor = _sensor(Sight(y, seen, cutout.offset, _steps(parts, cutout)), blurs, noise)
-    enlarged = _enlarged(parts, cutout.side, img_size[-1])
+    shown = _shown(cutout, max(map(edge_band, blurs), default=0))
+    sight = Sight(y, seen & shown, shown, cutout.offset, _steps(parts, cutout))
+    sensor = _sensor(sight, blurs, noise)
+    enlarged = _enlarged(parts, cutout, img_size[-1])
     # Pixels of a photo that has nothing but holes are kept as they are.
     kept = SEEN in sensor.tensors and not enlarged and not operators
     kept = kept and not isinstance(sensor.noise, str) and sensor.noise < VISIBLE_NOISE
@@ -268,7 +273,7 @@ def _checked(task: str, img_size: tuple[int, ...]) -> Parts:
     """The parts of a task, each of which a photo can be measured by."""
     every = tuple(named_parts(task)) if task else ()
     for name, level in every:
-        if name in MIXING or name == "jpeg-file":
+        if name in (*MIXING, "jpeg-file", "view"):
             raise InputError(
                 f"{name!r} measures no square picture, so that a photo cannot be its measurements; "
                 "use a task such as superres, denoise, deblur, colorize or mask:FILE"
@@ -302,7 +307,7 @@ def _blur(name: str, level: str, cutout: Cutout, say: Note) -> Blur:
     size, _, angle = level.removesuffix(OPEN).partition(",")
     shape = SHAPES[name][0]
     if level.endswith(OPEN):
-        return Blur(shape, float(size), float(angle or 0) % 180).scaled(cutout.scale)
+        return _as_cut(Blur(shape, float(size), float(angle or 0) % 180), cutout)
     found = estimate_blur(cutout.y, SHAPES[name], cutout.known)
     seen = found.scaled(1 / cutout.scale)
     if not level:
@@ -313,7 +318,7 @@ def _blur(name: str, level: str, cutout: Cutout, say: Note) -> Blur:
             )
         say(f"{seen} of the photo's pixels is estimated" if found.size else "no blur is found")
         return found
-    given = Blur(shape, float(size), float(angle or 0) % 180).scaled(cutout.scale)
+    given = _as_cut(Blur(shape, float(size), float(angle or 0) % 180), cutout)
     turned = abs((found.angle - given.angle + 90) % 180 - 90)
     agrees = abs(math.log(found.size / given.size)) < AGREED if found.size else True
     if found.shape == given.shape and not (agrees and turned <= TURNED):
@@ -322,6 +327,12 @@ def _blur(name: str, level: str, cutout: Cutout, say: Note) -> Blur:
     if cutout.scale < 1:
         say(f"{name}:{level} of the photo is {given} at {cutout.side} pixels")
     return given
+
+
+def _as_cut(blur: Blur, cutout: Cutout) -> Blur:
+    """A blur of the photo as it is in a cutout."""
+    turn = cutout.turn if blur.shape == "line" else 0.0
+    return Blur(blur.shape, blur.size * cutout.scale, (blur.angle + turn) % 180)
 
 
 def _holes(parts: Parts, size: tuple[int, ...], seed: int) -> Tensor:
@@ -362,17 +373,25 @@ def _steps(parts: Parts, cutout: Cutout) -> Steps | None:
     return given if finer else cutout.steps
 
 
+def _shown(cutout: Cutout, band: int) -> Tensor:
+    """The pixels (1, 1, s, s) that show the image and, blurred, nothing beyond it."""
+    if cutout.view is None:
+        return torch.ones_like(cutout.known)
+    return inside_of(cutout.side, cutout.view, band)
+
+
 def _sensor(sight: Sight, blurs: Sequence[Physics], noise: float | str) -> Sensor:
     """What measures a picture after its operators: a file's coefficients, a mask, or neither."""
     steps, seen = sight.steps, sight.seen
     if isinstance(noise, str):
         steps = None
-    if steps is not None and sight.offset is not None and seen.all():
+    if steps is not None and sight.offset is not None and torch.equal(seen, sight.shown):
         assert isinstance(noise, float)
-        band = max(map(edge_band, blurs), default=0)
+        band = max(map(edge_band, blurs), default=0) if seen.all() else 0
         steps = believed(steps, sight.y, sight.offset).widened(noise)
-        above, left = sight.offset
+        above, left = (place % BLOCK for place in sight.offset)
         text, tensors = f"jpeg-file:{above},{left},{band}", {JPEG_STEPS: torch.stack([*steps])}
+        tensors |= {} if seen.all() else {SEEN: seen.float()}
         sigma = JPEGCoefficients(tuple(sight.y.shape[1:]), steps, sight.offset).sigma
         return Sensor((text,), sigma, tensors)
     if steps is not None:
@@ -396,14 +415,18 @@ def _pixel_noise(steps: Steps, sight: Sight) -> float:
     return (physics.sigma / physics.lattice[live]).square().mean().sqrt().item()
 
 
-def _enlarged(parts: Parts, side: int, size: int) -> list[str]:
-    """The part of the task that makes the image as small as the photo."""
-    if side == size:
+def _enlarged(parts: Parts, cutout: Cutout, size: int) -> list[str]:
+    """The part of the task that makes the image as small as the photo shows it."""
+    if cutout.view is not None:
+        centre, axis = cutout.view
+        places = (centre.real, centre.imag, axis.real, axis.imag)
+        return [f"view:{cutout.side},{','.join(f'{place:.6g}' for place in places)}"]
+    if cutout.side == size:
         return []
     factor = parts.level("superres-avg")
-    if factor and side * int(factor) == size:
+    if factor and cutout.side * int(factor) == size:
         return [f"superres-avg:{factor}"]
-    return [f"superres:{size / side:.6g}"]
+    return [f"superres:{size / cutout.side:.6g}"]
 
 
 def _blurs(text: str) -> bool:

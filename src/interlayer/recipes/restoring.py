@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import cmath
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -229,8 +227,7 @@ def face_problem(
     source = photo if told.jpeg else replace(photo, jpeg=None)
     parts = list[str]()
     if told.blur.shape != "none":
-        turned = (told.blur.angle + math.degrees(cmath.phase(square.axis))) % 180
-        angle = f",{turned:.4g}" if told.blur.shape == "line" else ""
+        angle = f",{told.blur.angle:.4g}" if told.blur.shape == "line" else ""
         parts.append(f"{NAMES[told.blur.shape]}:{told.blur.size:.4g}{angle}{OPEN}")
     parts += ["colorize"] if told.toned else []
     parts += [f"denoise:{told.noise:.4g}"] if told.noise else []

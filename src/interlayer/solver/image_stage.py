@@ -135,6 +135,7 @@ class ImageStage:
         judged = self.split.judged_pixels() if self.problem.holes is not None else None
         if judged is None or judged.shape[-2:] == like.shape[-2:]:
             return judged
+        judged = self.problem.upright(judged.float(), like.shape[-1]) > 0.5
         return F.interpolate(judged.float(), like.shape[-2:], mode="nearest") > 0
 
     def _propose(

@@ -100,8 +100,8 @@ def plain(problem: Problem, weight: Tensor | None = None) -> Tensor:
 def enlarged(problem: Problem, picture: Tensor) -> Tensor:
     """A measured picture (B, C, h, w) at the size and with the channels of the image."""
     channels, *size = problem.linear_physics.A_adjoint(problem.y[:1]).shape[1:]
-    x = F.interpolate(picture, size, mode="bicubic", antialias=True).clamp(0, 1)
-    return x.expand(-1, channels, -1, -1)
+    x = F.interpolate(problem.upright(picture, size[-1]), size, mode="bicubic", antialias=True)
+    return x.clamp(0, 1).expand(-1, channels, -1, -1)
 
 
 def fill(values: Tensor, known: Tensor) -> Tensor:
