@@ -2,10 +2,10 @@
 
     python benchmarks/blind_blur.py FOLDER [OUTPUT]
 
-Photos are read at 1024 px, blurred (edges replicated unless told otherwise) and rounded to 8 bits.
-A row is {photo, condition, blur, estimated, shape, right}, sizes in pixels of the photo as it was
-estimated: "right" is the right shape, and Gaussians within 15 %, discs and lengths within 20 %,
-angles within 8 degrees.
+Photos are read at 1024 px, blurred (edges replicated unless told otherwise) and rounded to 8 bits;
+the steps of JPEG files are told. A row is {photo, condition, blur, estimated, shape, right}, sizes
+in pixels of the photo as it was estimated: "right" is the right shape, and Gaussians within 15 %,
+discs and lengths within 20 %, angles within 8 degrees.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from scipy.signal import fftconvolve
 from torch import Tensor
 
 from interlayer.media.images import read_image
+from interlayer.media.jpeg_tables import standard_tables
 from interlayer.problem.blur_level import Blur, estimate_blur
 
 RESULTS = Path(__file__).parent / "results" / "blind_blur.json"
@@ -82,6 +83,7 @@ CONDITIONS: dict[str, Callable[[Tensor, Blur], Tensor]] = {
     "512 px": lambda x, blur: rounded(blurred(smaller(x, 512), blur)),
     "256 px": lambda x, blur: rounded(blurred(smaller(x, 256), blur)),
 }
+QUALITIES = {"JPEG 90": 90, "JPEG 60": 60}
 
 
 def is_right(found: Blur, blur: Blur) -> bool:
@@ -97,9 +99,11 @@ def rows_of(photo: Path) -> Iterator[dict[str, object]]:
     """Estimate all blurs of a photo."""
     x = read_image(photo, 1024)
     for condition, make in CONDITIONS.items():
+        quality = QUALITIES.get(condition)
+        steps = None if quality is None else standard_tables(quality)[0]
         every = [*GAUSSIANS, *LINES, *DISCS] if condition == "8 bits" else FEW
         for blur in (NONE, *every):
-            found = estimate_blur(make(x, blur))
+            found = estimate_blur(make(x, blur), steps=steps)
             yield {
                 "photo": photo.stem,
                 "condition": condition,

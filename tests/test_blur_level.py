@@ -1,9 +1,14 @@
 """Unknown blurs, estimated from a photo alone."""
 
+import io
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from interlayer import InputError
+from interlayer.media.jpeg_tables import read_tables
 from interlayer.media.samples import sample_photo
 from interlayer.problem.blur import OpenBlur
 from interlayer.problem.blur_level import Blur, estimate_blur
@@ -50,6 +55,36 @@ def test_missing_pixels_do_not_matter(photo):
     damaged = torch.where(known, y, torch.rand_like(y))
     found = estimate_blur(damaged, known=known)
     assert found.shape == "gaussian" and found.size == pytest.approx(3, rel=0.15)
+
+
+@pytest.mark.parametrize("blur", [Blur("gaussian", 3), Blur("gaussian", 5), Blur("disc", 5)])
+def test_what_jpeg_removes_is_no_blur(photo, blur):
+    y, luma = saved(blurred(photo, blur), quality=60)
+    found = estimate_blur(y, ("gaussian", "disc"), steps=luma)
+    assert found.shape == blur.shape and found.size == pytest.approx(blur.size, rel=0.15)
+
+
+def test_a_sharp_photo_of_low_quality_has_no_blur(photo):
+    y, luma = saved(photo, quality=30)
+    assert estimate_blur(y, ("gaussian", "disc"), steps=luma).shape == "none"
+
+
+def test_the_rows_of_steps_are_vertical_frequencies(photo):
+    y, _ = saved(blurred(photo, Blur("gaussian", 3)), quality=60)
+    steps = torch.full((8, 8), 10.0)
+    steps[1:] = 10000  # nothing but the columns' means, whose frequencies are horizontal
+    found = estimate_blur(y, ("gaussian",), steps=steps)
+    turned = estimate_blur(y.mT, ("gaussian",), steps=steps.T)
+    assert found.size == pytest.approx(turned.size, rel=0.02)
+
+
+def saved(x: torch.Tensor, quality: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A photo after a JPEG file, and the file's steps of brightness."""
+    file, pixels = io.BytesIO(), x[0].mul(255).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    tables = read_tables(Image.open(file), 1)
+    assert tables is not None
+    return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)[None] / 255, tables.luma
 
 
 @pytest.mark.parametrize("blur", [Blur("gaussian", 2), Blur("disc", 3), Blur("line", 9, 30)])

@@ -43,7 +43,13 @@ def mask(tmp_path: Path) -> Path:
 
 
 def test_the_tests_know_every_task():
-    assert {form.partition(":")[0] for form in TASKS} == {*LEVELS, "mask", "jpeg-file", "view", "FILE.py"}
+    assert {form.partition(":")[0] for form in TASKS} == {
+        *LEVELS,
+        "mask",
+        "jpeg-file",
+        "view",
+        "FILE.py",
+    }
 
 
 @pytest.mark.parametrize("task", EVERY)

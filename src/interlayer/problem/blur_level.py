@@ -14,6 +14,7 @@ from torch import Tensor
 from interlayer.errors import InputError
 from interlayer.problem.blur import disc_kernel, gaussian_kernel, motion_kernel
 from interlayer.problem.blur_level_spectrum import SIDE, Spectrum, spectrum_of
+from interlayer.problem.jpeg_coefficients import Steps
 
 Shape = Literal["none", "gaussian", "disc", "line"]
 
@@ -108,6 +109,7 @@ def estimate_blur(
     y: Tensor,
     shapes: Sequence[str] = ("gaussian", "disc", "line"),
     known: Tensor | None = None,
+    steps: Tensor | None = None,
 ) -> Blur:
     """Blur that was added to a sharp photo, from the photo's power spectrum.
 
@@ -120,6 +122,9 @@ def estimate_blur(
             48 px.
         shapes: shapes of the blur that may be; "none" always may.
         known: pixels (1, 1, H, W) that were measured, all if ``None``.
+        steps: quantisation steps (8, 8) of the brightness in a JPEG file, in 255ths, rows being
+            vertical frequencies; ``None`` for others. Frequencies that the file has not kept, which
+            look blurred, are then not looked at.
 
     Raises:
         InputError: if a shape is unknown.
@@ -146,7 +151,9 @@ def estimate_blur(
             ]
             for part in (grey, counts)
         )
-    spectrum = spectrum_of(grey, counts > 0.999)
+        if steps is not None:  # pixels are averaged, and so are their errors
+            steps = Steps(steps, steps).rescaled(factor).luma * factor
+    spectrum = spectrum_of(grey, counts > 0.999, steps)
     if spectrum is None:
         return Blur("none")
     return _best(spectrum, shapes, side * factor).scaled(1 / factor)

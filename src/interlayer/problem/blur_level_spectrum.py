@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 # Sharp photos: mean and standard deviation over generated faces of what multiplies the columns of
@@ -18,6 +19,7 @@ SIDE = 1024  # of those faces
 _SCALE = 0.4  # of the residuals, which are heavy-tailed
 _FLOOR_SPREAD = (10.0, 0.6)  # of the noise floor's level and slope
 _LEAST_PATCH = 24
+_HIDDEN = 1 / 12  # of a squared step: what rounding adds, and about what is lost below it
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Spectrum:
         cell: number of each bin's cell (N,).
         shapes: what log spectra of sharp photos consist of (M, 16).
         softness: square of a sharp photo's own blur in pixels.
+        hidden: power (M,) below which cells say nothing, as a file has not kept them.
     """
 
     log_power: Tensor
@@ -51,9 +54,12 @@ class Spectrum:
     cell: Tensor
     shapes: Tensor
     softness: float
+    hidden: Tensor
 
     def explained_by(self, transfer: Callable[[Tensor, Tensor], Tensor]) -> Explanation:
-        """Fit ``log P ~ log(exp(B b) |K|² + exp(F c))`` with Student's t for the residuals.
+        """Fit ``log(P + J) ~ log(exp(B b) |K|² + exp(F c) + J)`` with Student's t for residuals.
+
+        The hidden power J, on both sides, leaves no weight to cells of far less power.
 
         Args:
             transfer: the blur's transfer function K of ``fx`` and ``fy``.
@@ -63,15 +69,16 @@ class Spectrum:
         weight = square.pow(-1.5)  # most of a cell's power lies at its lower frequencies
         passed = own * transfer(self.fx, self.fy).square()
         share = _means(passed * weight, self.cell) / _means(weight, self.cell)
-        return _fit(self.log_power, self.shapes, share.clamp_min(1e-12).log())
+        return _fit(self, share.clamp_min(1e-12).log())
 
 
-def spectrum_of(grey: Tensor, known: Tensor) -> Spectrum | None:
+def spectrum_of(grey: Tensor, known: Tensor, steps: Tensor | None = None) -> Spectrum | None:
     """Measure the spectrum of a photo in windowed patches, so that its borders do not matter.
 
     Args:
         grey: photo (H, W), its shorter side at most ``SIDE``.
         known: pixels (H, W) that count; patches that contain others do not.
+        steps: steps (8, 8) of a JPEG file's brightness in 255ths; ``None`` for others.
 
     Returns:
         ``None`` where no patch of at least 24 px is known.
@@ -80,7 +87,7 @@ def spectrum_of(grey: Tensor, known: Tensor) -> Spectrum | None:
     while size >= _LEAST_PATCH:
         whole = _patches(known, size).flatten(1).all(1)
         if whole.any():
-            return _in_cells(_power(_patches(grey, size)[whole]), side)
+            return _in_cells(_power(_patches(grey, size)[whole]), side, steps)
         size = size // 4 * 2
     return None
 
@@ -106,7 +113,7 @@ def _power(patches: Tensor) -> Tensor:
     return total / len(patches) / window.square().sum()
 
 
-def _in_cells(power: Tensor, side: int) -> Spectrum:
+def _in_cells(power: Tensor, side: int, steps: Tensor | None) -> Spectrum:
     """Sum up the bins below 0.48 cycles a pixel, at least 8 or so to a cell."""
     n = len(power)
     fy = -torch.fft.fftfreq(n, dtype=torch.float64)[:, None].expand_as(power)
@@ -132,7 +139,21 @@ def _in_cells(power: Tensor, side: int) -> Spectrum:
     ]
     softness = _SOFTNESS * (side / SIDE) ** 2
     log_power = _means(power, cell).clamp_min(1e-12).log()
-    return Spectrum(log_power, fx, fy, cell, _shapes(height, waves), softness)
+    hidden = torch.zeros_like(log_power)
+    if steps is not None:
+        hidden = _means(_hidden(steps, fx, fy), cell)
+    return Spectrum(log_power, fx, fy, cell, _shapes(height, waves), softness, hidden)
+
+
+def _hidden(steps: Tensor, fx: Tensor, fy: Tensor) -> Tensor:
+    """Power (N,) below which a JPEG file loses some, from its steps (8, 8) in 255ths.
+
+    The k-th cosine of a block has k / 16 cycles a pixel.
+    """
+    places = torch.stack([16 * fx, 16 * fy.abs()], -1) / 3.5 - 1
+    table = (steps.double() / 255).square().log()[None, None]
+    found = F.grid_sample(table, places[None, None], padding_mode="border", align_corners=True)
+    return _HIDDEN * found[0, 0, 0].exp()
 
 
 def _shapes(height: Tensor, waves: list[Tensor]) -> Tensor:
@@ -154,8 +175,11 @@ def _means(values: Tensor, cell: Tensor) -> Tensor:
     return torch.zeros(len(count), dtype=values.dtype).index_add_(0, cell, values) / count
 
 
-def _fit(log_power: Tensor, shapes: Tensor, log_share: Tensor) -> Explanation:
+def _fit(spectrum: Spectrum, log_share: Tensor) -> Explanation:
     """Levenberg and Marquardt's method, each step a weighted least-squares problem."""
+    log_power, shapes = spectrum.log_power, spectrum.shapes
+    hidden = spectrum.hidden.log()
+    seen = torch.logaddexp(log_power, hidden)
     slope = shapes[:, 1] - 1
     floors = torch.stack([torch.ones_like(slope), slope], 1)
     parts = shapes.shape[1]
@@ -166,23 +190,23 @@ def _fit(log_power: Tensor, shapes: Tensor, log_share: Tensor) -> Explanation:
     mean[parts] = log_power[high].median() - 0.3
     precision = 1 / torch.tensor([*_SPREAD, *_FLOOR_SPREAD], dtype=torch.float64).square()
 
-    def predicted(b: Tensor) -> tuple[Tensor, Tensor]:
-        signal = shapes @ b[:parts] + log_share
-        total = torch.logaddexp(signal, floors @ b[parts:])
-        return total, (signal - total).exp()
+    def predicted(b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        signal, floor = shapes @ b[:parts] + log_share, floors @ b[parts:]
+        total = torch.logaddexp(torch.logaddexp(signal, floor), hidden)
+        return total, (signal - total).exp(), (floor - total).exp()
 
     def misfit(b: Tensor) -> float:
-        squares = ((log_power - predicted(b)[0]) / _SCALE).square()
+        squares = ((seen - predicted(b)[0]) / _SCALE).square()
         prior = ((b - mean).square() * precision).sum() / 2
         return (2.5 * torch.log1p(squares / 4).sum() + prior).item()
 
     b, damping = mean, 1e-3
     found = misfit(b)
     for _ in range(20):
-        total, share = predicted(b)
-        residual = log_power - total
+        total, share, rest = predicted(b)
+        residual = seen - total
         weight = 1.25 / (1 + (residual / _SCALE).square() / 4) / _SCALE**2
-        slopes = torch.cat([shapes * share[:, None], floors * (1 - share)[:, None]], 1)
+        slopes = torch.cat([shapes * share[:, None], floors * rest[:, None]], 1)
         downhill = slopes.T @ (weight * residual) - (b - mean) * precision
         curvature = slopes.T @ (weight[:, None] * slopes) + precision.diag()
         damped = curvature + damping * curvature.diagonal().diag()
@@ -196,4 +220,4 @@ def _fit(log_power: Tensor, shapes: Tensor, log_share: Tensor) -> Explanation:
         gained, b, found, damping = found - value, tried, value, max(damping / 10, 1e-6)
         if gained < 0.01:
             break
-    return Explanation(found, b[parts].exp().item())
+    return Explanation(found, b[parts].exp().item() + spectrum.hidden[high].mean().item())

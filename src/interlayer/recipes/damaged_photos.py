@@ -295,20 +295,22 @@ def _operators(parts: Parts, cutout: Cutout, say: Note) -> tuple[list[str], dict
             kernels[level] = scaled_kernel(read_kernel(Path(level)), cutout.scale)
             texts.append(f"{name}:{level}{OPEN}")
         elif name in SHAPES:
-            blur = _blur(name, level, cutout, say)
+            blur = _blur(name, level, cutout, _steps(parts, cutout), say)
             if blur.shape != "none":
                 turn = f",{blur.angle:.4g}" if blur.shape == "line" else ""
                 texts.append(f"{NAMES[blur.shape]}:{blur.size:.4g}{turn}{OPEN}")
     return texts, kernels
 
 
-def _blur(name: str, level: str, cutout: Cutout, say: Note) -> Blur:
+def _blur(name: str, level: str, cutout: Cutout, steps: Steps | None, say: Note) -> Blur:
     """The blur of a cutout: as given if the photo agrees, else as estimated."""
     size, _, angle = level.removesuffix(OPEN).partition(",")
     shape = SHAPES[name][0]
     if level.endswith(OPEN):
         return _as_cut(Blur(shape, float(size), float(angle or 0) % 180), cutout)
-    found = estimate_blur(cutout.y, SHAPES[name], cutout.known)
+    # A smaller picture averages its pixels, and so their errors.
+    luma = None if steps is None else steps.luma * cutout.scale
+    found = estimate_blur(cutout.y, SHAPES[name], cutout.known, luma)
     seen = found.scaled(1 / cutout.scale)
     if not level:
         if cutout.side < LEAST_ESTIMATED:

@@ -162,7 +162,7 @@ def examine(photo: Photo, known: Tensor | None = None) -> Findings:
     return Findings(
         faces=faces,
         noise=noise,
-        blur=_blur(photo.x, intact, faces[0] if faces else middle_square(photo.x)),
+        blur=_blur(photo, intact, faces[0] if faces else middle_square(photo.x)),
         jpeg=photo.jpeg is not None,
         toned=tone_of(photo.x, intact) is not None,
         known=None if intact.all() else intact,
@@ -276,11 +276,12 @@ def _place(photo: Photo, square: Square, plan: Plan, factor: int) -> Place:
     return Place(larger, tone_of(photo.x, known))
 
 
-def _blur(x: Tensor, known: Tensor, face: Square) -> Blur:
+def _blur(photo: Photo, known: Tensor, face: Square) -> Blur:
     """The blur of the largest upright square around a face that the photo holds."""
-    height, width = x.shape[-2:]
+    height, width = photo.x.shape[-2:]
     side = min(height, width, max(1, round(face.side)))
     left = min(max(0, round(face.centre.real - side / 2)), width - side)
     top = min(max(0, round(face.centre.imag - side / 2)), height - side)
     inside = (..., slice(top, top + side), slice(left, left + side))
-    return estimate_blur(x[inside], known=known[inside])
+    steps = None if photo.jpeg is None else photo.jpeg.luma
+    return estimate_blur(photo.x[inside], known=known[inside], steps=steps)
