@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from interlayer.generators import ToyGenerator
-from interlayer.media.faces import Square
+from interlayer.media.faces import Square, cut
 from interlayer.media.photos import Photo
 from interlayer.media.samples import sample_photo
 from interlayer.media.tones import luma_of, tone_of
@@ -169,6 +169,31 @@ def test_no_seam_is_left_at_the_border_of_a_face():
     )
     assert 0 < across <= 2 * inside
     assert torch.equal(laid[..., :60], photo[..., :60])
+
+
+def test_detail_finer_than_the_generators_pixels_is_kept(astronaut, found):
+    """A face that comes out as it was gives the photo back, however coarse the generator."""
+    square = found.faces[0]
+    seen = F.interpolate(cut(astronaut, square, 170), (64, 64), mode="bicubic", antialias=True)
+    again = Place(square).with_face(astronaut, seen)
+    assert squared_error(again, astronaut) < 1e-5
+
+
+def test_a_turned_face_is_measured_by_the_photos_own_pixels(astronaut):
+    """The measurements are the photo's, and the operator is the way from the face to them."""
+    photo = photo_of(astronaut)
+    square = Square(226 + 118j, 26 + 5j)  # as large as the generator's images, or less
+    problem = face_problem(photo, square, Plan(Findings()), TOY)
+    assert problem.holes is not None and problem.square is not None
+    corner = problem.square.centre - square.centre
+    top, left = round(-corner.imag), round(-corner.real)
+    side = problem.y.shape[-1]
+    region = photo.x[..., top : top + side, left : left + side]
+    assert torch.equal(problem.y, region * problem.holes)
+    again = (problem.physics.A(cut(photo.x, square, 64)) - problem.y)[
+        problem.holes.expand_as(region)
+    ]
+    assert again.square().mean().sqrt() < 0.02
 
 
 def test_the_same_seed_gives_the_same_photo(astronaut, found):

@@ -12,7 +12,7 @@ from skimage.restoration import denoise_nl_means
 from torch import Tensor
 
 from interlayer.generators import Generator
-from interlayer.media.faces import Square, ffhq_square, find_faces, middle_square, paste_back
+from interlayer.media.faces import Square, cut, ffhq_square, find_faces, middle_square, paste_back
 from interlayer.media.photos import Photo
 from interlayer.media.tones import Tone, luma_of, tone_of
 from interlayer.methods.classical.filling import fill
@@ -102,7 +102,8 @@ class Place:
 
     def with_face(self, photo: Tensor, x_hat: Tensor) -> Tensor:
         """The photo (1, 3, H, W) with a face (1, 3, h, w) laid into it."""
-        laid = paste_back(photo, self.square, x_hat if self.tone is None else self.tone(x_hat))
+        toned = x_hat if self.tone is None else self.tone(x_hat)
+        laid = paste_back(photo, self.square, _detailed(toned, photo, self.square))
         if not self.fades:
             return laid
         wide = paste_back(photo, self.square, x_hat, COLOUR_FEATHER)
@@ -274,6 +275,17 @@ def _place(photo: Photo, square: Square, plan: Plan, factor: int) -> Place:
         return Place(larger, fades=True)
     known = torch.ones_like(photo.x[:, :1], dtype=torch.bool) if told.known is None else told.known
     return Place(larger, tone_of(photo.x, known))
+
+
+def _detailed(x: Tensor, photo: Tensor, square: Square) -> Tensor:
+    """A face (1, 3, h, w) with the photo's detail that is finer than its own pixels."""
+    side = round(square.side)
+    if side <= x.shape[-1]:
+        return x
+    there = cut(photo, square, side)
+    coarse = F.interpolate(there, x.shape[-2:], mode="bicubic", antialias=True)
+    change = F.interpolate(x - coarse, there.shape[-2:], mode="bicubic", antialias=True)
+    return (there + change).clamp(0, 1)
 
 
 def _blur(photo: Photo, known: Tensor, face: Square) -> Blur:
