@@ -356,6 +356,27 @@ def test_a_face_is_aligned_recovered_and_pasted_back(monkeypatch, toy, tmp_path)
     assert len(corners) == 4
 
 
+def test_a_face_of_a_measured_photo_is_recovered_and_pasted_back(
+    monkeypatch, capsys, toy, tmp_path
+):
+    whole = sample_photo("astronaut")
+    write_image(tmp_path / "photo.png", whole)
+    arguments = [tmp_path / "photo.png", "--measured", "--align", "--paste-back"]
+    assert recover(monkeypatch, *arguments, "--task", "denoise", "--out", tmp_path / "out") == 0
+    folder = tmp_path / "out" / "photo"
+    result = json.loads((folder / "result.json").read_text())
+    assert len(result["square"]) == 4 and result["misfit"] > 1
+    assert "no image explains this photo" in capsys.readouterr().err
+    changed = (read_image(folder / "pasted.png") - whole).abs().amax((0, 1)) > 0.02
+    assert 0 < changed.float().mean() < 0.5 and not changed[-50:].any()
+
+
+def test_how_photos_are_read_is_for_those_that_are_measured(monkeypatch, capsys, photo, tmp_path):
+    for flags in (["--mask-is", "hole"], ["--white", 4095]):
+        assert recover(monkeypatch, photo, *flags, "--out", tmp_path / "out") == 2
+    assert capsys.readouterr().err.count("for photos that are --measured already") == 2
+
+
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 def test_a_sequence_is_recovered_and_resumed(monkeypatch, capsys, toy, tmp_path):
     frames = tmp_path / "frames"

@@ -205,7 +205,8 @@ def explain(
     side = round(img_size[-1] / parts.enlargement)
     if cutout.side > side and cutout.view is None:
         cutout = cutout.reduced(side)
-        say(f"the photo is measured at {side}x{side} pixels")
+    if cutout.scale < 1:
+        say(f"the photo is measured at {cutout.side}x{cutout.side} pixels")
     size = (3, cutout.side, cutout.side)
     y = cutout.y
     if parts.level("colorize") is not None:

@@ -12,7 +12,7 @@ from skimage.restoration import denoise_nl_means
 from torch import Tensor
 
 from interlayer.generators import Generator
-from interlayer.media.faces import Square, cut, ffhq_square, find_faces, middle_square, paste_back
+from interlayer.media.faces import Square, cut, ffhq_square, find_faces, paste_back
 from interlayer.media.photos import Photo
 from interlayer.media.tones import Tone, luma_of, tone_of
 from interlayer.methods.classical.filling import fill
@@ -143,7 +143,8 @@ class Progress:
 def examine(photo: Photo, known: Tensor | None = None) -> Findings:
     """Find out what a photo has lost, and where its faces are.
 
-    Noise and tone are those of the whole photo; blur is that of its largest face. Pixels that are
+    Noise and tone are those of the whole photo; blur is that of its largest face, since only faces
+    tell how sharp they would be. Pixels that are
     stuck at black or white count as missing.
 
     Args:
@@ -163,7 +164,7 @@ def examine(photo: Photo, known: Tensor | None = None) -> Findings:
     return Findings(
         faces=faces,
         noise=noise,
-        blur=_blur(photo, intact, faces[0] if faces else middle_square(photo.x)),
+        blur=_blur(photo, intact, faces[0]) if faces else Blur("none"),
         jpeg=photo.jpeg is not None,
         toned=tone_of(photo.x, intact) is not None,
         known=None if intact.all() else intact,
