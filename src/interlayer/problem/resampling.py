@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 import torch.nn.functional as F
 from deepinv.physics import LinearPhysics
 from torch import Tensor
 
+from interlayer.problem.linear import MatrixFree
 
-class BicubicDownsampling(LinearPhysics):
-    r"""Bicubic downsampling with antialiasing as two small matrix products.
+
+class BicubicDownsampling(MatrixFree):
+    r"""Bicubic downsampling with antialiasing as two products with sparse matrices.
 
     ``A x = R x Rᵀ`` for each channel, R (H/K, H) being the resampling matrix of PyTorch's (and
     Pillow's) antialiased bicubic filter. deepinv's own operator convolves at full resolution,
@@ -27,24 +31,66 @@ class BicubicDownsampling(LinearPhysics):
     torch.Size([1, 3, 4, 4])
     """
 
-    rows: Tensor
-    columns: Tensor
-
     def __init__(self, img_size: tuple[int, ...], factor: float, **kwargs) -> None:
         super().__init__(img_size=tuple(img_size), **kwargs)
         if factor < 1:
             raise ValueError(f"an image gets smaller by a factor of at least 1, not {factor}")
         height, width = img_size[-2:]
-        self.register_buffer("rows", _bicubic_matrix(height, factor))
-        self.register_buffer("columns", _bicubic_matrix(width, factor))
+        self.rows = SparseMap(_bicubic_matrix(height, factor).to_sparse())
+        self.columns = SparseMap(_bicubic_matrix(width, factor).to_sparse())
 
-    def A(self, x: Tensor, **kwargs) -> Tensor:
-        """Small images (B, C, H/K, W/K), sides rounded."""
-        return self.rows.to(x.dtype) @ x @ self.columns.to(x.dtype).mT
+    def _product(self, x: Tensor) -> Tensor:
+        """Small images (B, C, H/K, W/K)."""
+        return self.columns(self.rows(x).mT).mT
 
-    def A_adjoint(self, y: Tensor, **kwargs) -> Tensor:
-        """The transpose: images (B, C, H, W)."""
-        return self.rows.to(y.dtype).mT @ y @ self.columns.to(y.dtype)
+    def _transposed_product(self, y: Tensor) -> Tensor:
+        return self.rows.transposed(self.columns.transposed(y.mT).mT)
+
+
+class SparseMap(torch.nn.Module):
+    """A sparse matrix and its transpose, as maps of the rows of images.
+
+    Args:
+        matrix: matrix (m, n) as a sparse COO tensor; entries at the same place add up.
+
+    >>> shift = SparseMap(torch.tensor([[0.0, 1.0], [0.0, 0.0]]).to_sparse())
+    >>> shift(torch.tensor([[[[1.0], [2.0]]]])).flatten().tolist()
+    [2.0, 0.0]
+    """
+
+    def __init__(self, matrix: Tensor) -> None:
+        super().__init__()
+        self.shape = (matrix.shape[0], matrix.shape[1])
+        for name, each in (("there", matrix), ("back", matrix.mT)):
+            with warnings.catch_warnings():  # that PyTorch's compressed rows are in beta
+                warnings.simplefilter("ignore", UserWarning)
+                rows = each.coalesce().to_sparse_csr()
+            # Kept as plain tensors, which can be copied and saved.
+            self.register_buffer(f"{name}_starts", rows.crow_indices())
+            self.register_buffer(f"{name}_places", rows.col_indices())
+            self.register_buffer(f"{name}_values", rows.values())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The product with every column of images (B, C, n, W), as (B, C, m, W)."""
+        return self._by_columns("there", self.shape, x)
+
+    def transposed(self, y: Tensor) -> Tensor:
+        """The product of the transpose with images (B, C, m, W), as (B, C, n, W)."""
+        return self._by_columns("back", self.shape[::-1], y)
+
+    def _by_columns(self, name: str, shape: tuple[int, int], x: Tensor) -> Tensor:
+        """A matrix times all columns of x (B, C, n, W)."""
+        batch, channels, _, width = x.shape
+        columns = x.permute(2, 0, 1, 3).flatten(1)
+        wide = torch.promote_types(x.dtype, torch.float32)  # half precision has no sparse products
+        starts, places, values = (
+            self.get_buffer(f"{name}_{part}") for part in ("starts", "places", "values")
+        )
+        matrix = torch.sparse_csr_tensor(
+            starts, places, values.to(wide), shape, check_invariants=False
+        )
+        product = (matrix @ columns.to(wide).contiguous()).to(x.dtype)
+        return product.unflatten(1, (batch, channels, width)).permute(1, 2, 0, 3)
 
 
 class BlockAverage(LinearPhysics):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from interlayer.media.faces import Square
 from interlayer.problem.linear import MatrixFree
-from interlayer.problem.resampling import BicubicDownsampling
+from interlayer.problem.resampling import BicubicDownsampling, SparseMap
 
 
 class TurnedView(MatrixFree):
@@ -30,28 +29,22 @@ class TurnedView(MatrixFree):
     True
     """
 
-    grid: Tensor
-
     def __init__(self, img_size: tuple[int, ...], side: int, square: Square, **kwargs) -> None:
         super().__init__(img_size=tuple(img_size), **kwargs)
-        self.square = square
+        self.square, self.side = square, side
         self.reduced = BicubicDownsampling(img_size, max(1.0, img_size[-1] / square.side))
-        v = _places(side, square)
-        self.register_buffer("grid", torch.stack([v.real, v.imag], -1)[None])
+        small = max(1, round(img_size[-1] / max(1.0, img_size[-1] / square.side)))
+        at = (_places(side, square) + (1 + 1j)) * (small / 2) - (0.5 + 0.5j)
+        self.sampled = SparseMap(_bicubic_samples(at.flatten(), small))
+        self.small = small
 
     def _product(self, x: Tensor) -> Tensor:
-        return self._seen_from(self.reduced.A(x))
+        samples = self.sampled(self.reduced.A(x).flatten(2)[..., None])
+        return samples.reshape(*x.shape[:2], self.side, self.side)
 
     def _transposed_product(self, y: Tensor) -> Tensor:
-        channels, small = y.shape[1], self.reduced.rows.shape[0]
-        like = y.new_zeros(len(y), channels, small, small, requires_grad=True)
-        with torch.enable_grad():
-            (slope,) = torch.autograd.grad(self._seen_from(like), like, y)
-        return self.reduced.A_adjoint(slope)
-
-    def _seen_from(self, small: Tensor) -> Tensor:
-        grid = self.grid.to(small).expand(len(small), -1, -1, -1)
-        return F.grid_sample(small, grid, "bicubic", "border", align_corners=False)
+        small = self.sampled.transposed(y.flatten(2)[..., None])
+        return self.reduced.A_adjoint(small.reshape(*y.shape[:2], self.small, self.small))
 
 
 def inside_of(side: int, square: Square, margin: float = 0.0) -> Tensor:
@@ -68,6 +61,37 @@ def inside_of(side: int, square: Square, margin: float = 0.0) -> Tensor:
     v = _places(side, square)
     reach = torch.maximum(v.real.abs(), v.imag.abs()) * abs(square.axis)
     return (reach <= abs(square.axis) - margin - 0.5 + 1e-6)[None, None]
+
+
+def _bicubic_samples(at: Tensor, side: int) -> Tensor:
+    """The matrix (n, side²) that interpolates a picture at complex places (n,) in its pixels.
+
+    Keys' kernel with a = -3/4, as PyTorch's; beyond the picture its border goes on.
+    """
+    offsets = torch.arange(-1, 3)
+    taps = []
+    for along in (at.real, at.imag):
+        first = along.floor()
+        taps.append(((first[:, None] + offsets).clamp(0, side - 1).long(), _keys(along - first)))
+    (columns, across), (rows, down) = taps
+    places = (rows[:, :, None] * side + columns[:, None]).flatten(1)
+    weights = (down[:, :, None] * across[:, None]).flatten(1)
+    numbers = torch.arange(len(at))[:, None].expand_as(places)
+    indices = torch.stack([numbers.flatten(), places.flatten()])
+    shape = (len(at), side * side)
+    return torch.sparse_coo_tensor(indices, weights.flatten(), shape, check_invariants=False)
+
+
+def _keys(t: Tensor, a: float = -0.75) -> Tensor:
+    """Weights (n, 4) of the samples at -1, 0, 1 and 2 for points at t (n,) in [0, 1)."""
+
+    def near(s: Tensor) -> Tensor:
+        return ((a + 2) * s - (a + 3)) * s * s + 1
+
+    def far(s: Tensor) -> Tensor:
+        return ((a * s - 5 * a) * s + 8 * a) * s - 4 * a
+
+    return torch.stack([far(t + 1), near(t), near(1 - t), far(2 - t)], 1)
 
 
 def _places(side: int, square: Square) -> Tensor:
