@@ -11,9 +11,11 @@ from torch import Tensor
 
 from interlayer.problem.linear import MatrixFree
 
+MOST_REDUCED = 4  # factor up to which a sparse product is quicker than a dense one
+
 
 class BicubicDownsampling(MatrixFree):
-    r"""Bicubic downsampling with antialiasing as two products with sparse matrices.
+    r"""Bicubic downsampling with antialiasing as two small matrix products.
 
     ``A x = R x Rᵀ`` for each channel, R (H/K, H) being the resampling matrix of PyTorch's (and
     Pillow's) antialiased bicubic filter. deepinv's own operator convolves at full resolution,
@@ -36,8 +38,8 @@ class BicubicDownsampling(MatrixFree):
         if factor < 1:
             raise ValueError(f"an image gets smaller by a factor of at least 1, not {factor}")
         height, width = img_size[-2:]
-        self.rows = SparseMap(_bicubic_matrix(height, factor).to_sparse())
-        self.columns = SparseMap(_bicubic_matrix(width, factor).to_sparse())
+        self.rows = _map_of(_bicubic_matrix(height, factor))
+        self.columns = _map_of(_bicubic_matrix(width, factor))
 
     def _product(self, x: Tensor) -> Tensor:
         """Small images (B, C, H/K, W/K)."""
@@ -45,6 +47,24 @@ class BicubicDownsampling(MatrixFree):
 
     def _transposed_product(self, y: Tensor) -> Tensor:
         return self.rows.transposed(self.columns.transposed(y.mT).mT)
+
+
+class DenseMap(torch.nn.Module):
+    """A matrix (m, n) as a map of the rows of images."""
+
+    matrix: Tensor
+
+    def __init__(self, matrix: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("matrix", matrix)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The product with every column of images (B, C, n, W), as (B, C, m, W)."""
+        return self.matrix.to(x.dtype) @ x
+
+    def transposed(self, y: Tensor) -> Tensor:
+        """The product of the transpose with images (B, C, m, W), as (B, C, n, W)."""
+        return self.matrix.to(y.dtype).mT @ y
 
 
 class SparseMap(torch.nn.Module):
@@ -78,7 +98,7 @@ class SparseMap(torch.nn.Module):
         """The product of the transpose with images (B, C, m, W), as (B, C, n, W)."""
         return self._by_columns("back", self.shape[::-1], y)
 
-    def _by_columns(self, name: str, shape: tuple[int, int], x: Tensor) -> Tensor:
+    def _by_columns(self, name: str, shape: tuple[int, ...], x: Tensor) -> Tensor:
         """A matrix times all columns of x (B, C, n, W)."""
         batch, channels, _, width = x.shape
         columns = x.permute(2, 0, 1, 3).flatten(1)
@@ -121,6 +141,12 @@ class BlockAverage(LinearPhysics):
     def A_adjoint(self, y: Tensor, **kwargs) -> Tensor:
         """The transpose: images (B, C, H, W)."""
         return F.interpolate(y / self.factor**2, scale_factor=self.factor, mode="nearest")
+
+
+def _map_of(matrix: Tensor) -> DenseMap | SparseMap:
+    """The quicker map by a resampling matrix (m, n), whose rows have some 4 n / m entries."""
+    sparse = matrix.shape[0] * MOST_REDUCED > matrix.shape[1]
+    return SparseMap(matrix.to_sparse()) if sparse else DenseMap(matrix)
 
 
 def _divisible(img_size: tuple[int, ...], factor: int) -> tuple[int, int]:

@@ -61,8 +61,9 @@ class Findings:
             lines = [f"{count}, {sides} pixels wide"]
         lines.append(f"Noise of {self.noise:.1%} of white" if self.noise else "No noise to be seen")
         blur = str(self.blur)
-        lines.append(blur[0].upper() + blur[1:])
-        lines += ["JPEG, whose steps are in the file"] if self.jpeg else []
+        if self.faces or self.blur.shape != "none":  # it is looked for in faces
+            lines.append(blur[0].upper() + blur[1:])
+        lines += ["JPEG compression, with the steps that the file tells"] if self.jpeg else []
         lines += ["No colours, but shades of one tone"] if self.toned else []
         if self.known is not None:
             lines.append(f"{1 - self.known.float().mean().item():.1%} of it missing")
