@@ -153,7 +153,7 @@ def test_levels_that_are_told_are_those_of_the_photo():
     x = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
     found = Findings(noise=0.08, blur=Blur("gaussian", 4))
     problem = face_problem(photo_of(x), Square(128 + 128j, 64 + 0j), Plan(found), TOY)
-    assert problem.task is not None and problem.task.text.startswith(f"deblur:2{OPEN}")
+    assert problem.task is not None and problem.task.text.startswith(f"deblur:1.9{OPEN}")
     assert problem.noise.sigma == pytest.approx(0.04, rel=0.05)
     assert problem.approximate
 

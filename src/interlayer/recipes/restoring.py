@@ -21,7 +21,13 @@ from interlayer.problem.catalogue import OPEN
 from interlayer.problem.noise_level import estimate_noise
 from interlayer.problem.problem import Problem
 from interlayer.recipes.cutouts import Note, cut_out, silently
-from interlayer.recipes.damaged_photos import NAMES, explain, misfit_sentence, stuck_in
+from interlayer.recipes.damaged_photos import (
+    NAMES,
+    explain,
+    misfit_sentence,
+    stuck_in,
+    with_caution,
+)
 from interlayer.solver.by_name import reconstruct
 from interlayer.solver.records import Settings, State
 
@@ -229,9 +235,10 @@ def face_problem(
     known = torch.ones_like(photo.x[:, :1], dtype=torch.bool) if told.known is None else told.known
     source = photo if told.jpeg else replace(photo, jpeg=None)
     parts = list[str]()
-    if told.blur.shape != "none":
-        angle = f",{told.blur.angle:.4g}" if told.blur.shape == "line" else ""
-        parts.append(f"{NAMES[told.blur.shape]}:{told.blur.size:.4g}{angle}{OPEN}")
+    blur = with_caution(told.blur)
+    if blur.shape != "none":
+        angle = f",{blur.angle:.4g}" if blur.shape == "line" else ""
+        parts.append(f"{NAMES[blur.shape]}:{blur.size:.4g}{angle}{OPEN}")
     parts += ["colorize"] if told.toned else []
     parts += [f"denoise:{told.noise:.4g}"] if told.noise else []
     return explain(cut_out(source, known, size[-1], square), "+".join(parts), size, plan.seed, note)
