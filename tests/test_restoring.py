@@ -83,7 +83,7 @@ def test_noise_blur_tone_and_stuck_pixels_are_found(astronaut):
 
 def test_what_is_around_faces_is_untouched_and_every_face_restored(wide):
     photo = photo_of(wide)
-    found = examine(photo)
+    found = dataclasses.replace(examine(photo), blur=Blur("gaussian", 1))
     assert len(found.faces) == 2 and found.faces[0].side > 1.8 * found.faces[1].side
     after = restored(photo, Plan(found, quality="draft"))
     changed = (after != photo.x).any(1)[0]
@@ -118,6 +118,18 @@ def test_small_photos_are_enlarged_and_others_keep_their_size(astronaut):
         assert enlargement(photo_of(torch.zeros(1, 3, 16, side))) == factor
     small = photo_of(astronaut[..., :32, :48])
     assert restored(small, Plan(Findings())).shape == (1, 3, 32 * 21, 48 * 21)
+
+
+def test_a_large_photo_that_shows_no_damage_stays_as_it_is(wide):
+    photo, notes = photo_of(wide), list[str]()
+    found = Findings(examine(photo).faces)
+    assert len(found.faces) == 2 and found.sound
+    (only,) = restore(photo, Plan(found), TOY, notes.append)
+    assert torch.equal(only.picture(), photo.x) and only.fraction == 1
+    assert len(notes) == 1 and notes[0].startswith("nothing is seen to be wrong with it")
+    wrong = [Findings(noise=0.1), Findings(jpeg=True), Findings(toned=True)]
+    wrong += [Findings(blur=Blur("disc", 2)), Findings(known=torch.ones(1, 1, 1, 1))]
+    assert not any(each.sound for each in wrong)
 
 
 def test_a_toned_photo_keeps_its_tone_unless_colours_are_wanted(astronaut, found):

@@ -172,6 +172,8 @@ def read_measured(
         square = face_square(fill(photo.x, known), reading.face)
     cutout = cut_out(photo, known, img_size[-1], square)
     problem = explain(cutout, rest, img_size, seed, say)
+    assert problem.task is not None
+    say(f"the photo is taken as {problem.task.text}")
     return Measured(problem, photo.x, square or middle_square(photo.x))
 
 
@@ -225,7 +227,6 @@ def explain(
     kept = kept and not isinstance(sensor.noise, str) and sensor.noise < VISIBLE_NOISE
     texts = [*enlarged, *operators, *sensor.texts, *([] if kept else [sensor.noise_text])]
     made = Task("+".join(texts), img_size, seed, {**kernels, **sensor.tensors})
-    say(f"the photo is taken as {made.text}")
     physics = made.physics()
     if sensor.texts:
         y = operators_of(physics)[-1].A(y)

@@ -58,6 +58,12 @@ class Findings:
     toned: bool = False
     known: Tensor | None = None
 
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is seen to be wrong."""
+        damaged = self.noise or self.blur.shape != "none" or self.jpeg or self.toned
+        return not damaged and self.known is None
+
     def sentences(self) -> list[str]:
         """One line for each finding."""
         lines = ["No face is found"]
@@ -185,6 +191,7 @@ def restore(
 
     Holes are filled and noise is removed everywhere; a photo of at most `SMALL` pixels is enlarged.
     Each face is cut out upright, recovered by `auto` from what is intact of it, and laid back in.
+    A larger photo that nothing is seen to be wrong with stays as it is.
 
     Args:
         photo: photo.
@@ -199,10 +206,14 @@ def restore(
         InputError: as for `interlayer.recipes.damaged_photos.explain`.
     """
     told, say = plan.findings, note or silently
+    factor = enlargement(photo)
+    if told.sound and factor == 1:
+        say("nothing is seen to be wrong with it, and it stays as it is; if something is, say what")
+        yield Progress(0, 0, None, 1.0, "done", photo.x)
+        return
     count = len(told.faces)
     if plan.colorize and count and not told.toned:
         say("the photo has colours, which its faces keep")
-    factor = enlargement(photo)
     restored = _repaired(photo, told, factor)
     work = AROUND / (AROUND + 100 * count)
     yield Progress(0, count, None, work if count else 1.0, "around", restored)

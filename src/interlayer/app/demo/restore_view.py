@@ -76,12 +76,12 @@ def done(restored: Restored) -> str:
     factor, count = after.shape[-1] // before.shape[-1], len(restored.findings.faces)
     if restored.interrupted:
         what = "The restoration is not finished."
+    elif before.equal(after):
+        what = "Nothing is seen to be wrong with it: the photo is as it was."
     elif count:
         what = "1 face was restored." if count == 1 else f"{count} faces were restored."
-    elif before.shape != after.shape or not before.equal(after):
-        what = "No face was found; the rest of the photo was restored."
     else:
-        what = "No face was found, and nothing else to restore: the photo is as it was."
+        what = "No face was found; the rest of the photo was restored."
     larger = f", enlarged {factor} times" if factor > 1 else ""
     return (
         f"{what} {after.shape[-1]}x{after.shape[-2]} pixels{larger}, in {restored.seconds:.0f} s."
