@@ -1,7 +1,7 @@
 """Recover shapes with a decoder of your own as the prior: train an autoencoder, cut it, solve.
 
 The decoder is an ordinary ``torch.nn.Sequential``. It is trained here, in seconds, on white
-ellipses; then one that it has not seen is recovered from a tenth of its pixels.
+ellipses; then eight that it has not seen are recovered from a tenth of their pixels.
 
     python examples/own_network.py
 """
@@ -53,14 +53,14 @@ def train(steps: int) -> nn.Sequential:
 
 
 def main(steps: int = 400) -> float:
-    """Train, measure, recover; the PSNR in dB."""
+    """Train, measure, recover; the mean PSNR of eight shapes in dB."""
     generator = il.Sequential(
         train(steps), cuts=["2", "4"], latent_shape=(CODE,), image_range=(0, 1)
     )
-    x = ellipses(1, seed=10_000)
+    x = ellipses(8, seed=10_000)
     physics = il.make_physics("inpaint:0.1", x.shape[1:])
     solution = il.solve(physics, physics(x), generator, il.ilo(300, layers=(0, 1, 2)))
-    psnr = -10 * (solution.x_hat - x).square().mean().log10().item()
+    psnr = -10 * (solution.x_hat - x).square().mean((1, 2, 3)).log10().mean().item()
     print(f"recovered from 10 % of the pixels at {psnr:.1f} dB")
     return psnr
 

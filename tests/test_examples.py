@@ -20,7 +20,7 @@ def example(name: str) -> ModuleType:
     return module
 
 
-def test_a_trained_decoder_recovers_an_unseen_shape():
+def test_a_trained_decoder_recovers_unseen_shapes():
     assert example("own_network").main() > 25
 
 
