@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from interlayer import InputError, Problem, make_physics, read_image, write_image
 from interlayer.media.samples import sample_photo
 from interlayer.methods.classical import plain
+from interlayer.problem.blur import OpenBlur
+from interlayer.problem.linear import operators_of
 from interlayer.recipes.damaged_photos import read_measured
 
 SIZE = (3, 64, 64)
@@ -106,6 +109,28 @@ def test_the_blur_of_a_photo_is_estimated_and_a_wrong_level_is_doubted(tmp_path:
         levels.append(float(problem.task.text.split(":")[1].split(",")[0]))
     assert levels == pytest.approx([3, 3, 3], rel=0.15) and levels[1] == 3
     assert "deblur:6 was given, but the photo shows" in notes[0]
+
+
+def test_a_blur_of_no_known_shape_is_estimated(tmp_path: Path):
+    photo, size = sample_photo("astronaut")[..., :256, 100:356], (3, 256, 256)
+    hook = torch.zeros(1, 1, 15, 15)
+    hook[..., 3:12, 4], hook[..., 11, 4:12] = 1, 0.6
+    write_image(tmp_path / "y.png", OpenBlur(size, hook / hook.sum()).A(photo))
+    notes = []
+    read = read_measured(tmp_path / "y.png", "deblur:free", size, note=notes.append)
+    assert any(note.startswith("a blur of any shape is estimated") for note in notes)
+    impulse = torch.zeros(1, *size)
+    impulse[..., 128, 128] = 1
+    blur = next(p for p in operators_of(read.problem.physics) if isinstance(p, OpenBlur))
+    seen = blur.A(impulse)[:, :1, 96:160, 96:160]
+    cosine = F.conv2d(seen, hook, padding=14).max() / seen.norm() / hook.norm()
+    assert cosine > 0.9
+
+
+def test_a_photo_too_small_for_its_blur_is_refused(tmp_path: Path, x):
+    write_image(tmp_path / "y.png", x)
+    with pytest.raises(InputError, match="at least 128x128 intact pixels"):
+        read_measured(tmp_path / "y.png", "deblur:free", tuple(x.shape[1:]))
 
 
 def test_what_lies_beyond_the_edges_is_not_believed(tmp_path: Path):

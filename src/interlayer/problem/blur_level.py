@@ -138,7 +138,7 @@ def estimate_blur(
     for shape in shapes:
         if shape not in _WIDEST:
             raise InputError(f"no blur '{shape}'; use one of {', '.join(_WIDEST)}")
-    grey = _grey(y)
+    grey = grey_of(y)
     side = min(grey.shape)
     if side < LEAST_SIDE:
         return Blur("none")
@@ -159,7 +159,7 @@ def estimate_blur(
     return _best(spectrum, shapes, side * factor).scaled(1 / factor)
 
 
-def _grey(y: Tensor) -> Tensor:
+def grey_of(y: Tensor) -> Tensor:
     """Luminance (H, W) in double precision."""
     picture = y[0].detach().cpu().double()
     if len(picture) != 3:

@@ -19,6 +19,7 @@ SIDE = 1024  # of those faces
 _SCALE = 0.4  # of the residuals, which are heavy-tailed
 _FLOOR_SPREAD = (10.0, 0.6)  # of the noise floor's level and slope
 _LEAST_PATCH = 24
+_NOT_QUITE_ZERO = 1e-4  # of a kernel, so that gradients move what is zero
 _HIDDEN = 1 / 12  # of a squared step: what rounding adds, and about what is lost below it
 
 
@@ -64,12 +65,54 @@ class Spectrum:
         Args:
             transfer: the blur's transfer function K of ``fx`` and ``fy``.
         """
-        square = self.fx.square() + self.fy.square()
-        own = (-4 * math.pi**2 * self.softness * square).exp()
-        weight = square.pow(-1.5)  # most of a cell's power lies at its lower frequencies
-        passed = own * transfer(self.fx, self.fy).square()
-        share = _means(passed * weight, self.cell) / _means(weight, self.cell)
-        return _fit(self, share.clamp_min(1e-12).log())
+        return _fit(self, self._log_share(transfer(self.fx, self.fy).square()))
+
+    def nearest_kernel(self, kernel: Tensor, sparsity: float, steps: int) -> Tensor:
+        """The most probable kernel near one, whose spectrum is told but for its phases.
+
+        Minimises ``misfit + sparsity sum(sqrt(k))`` over ``k = t² / sum(t²)`` by L-BFGS.
+
+        Args:
+            kernel: the start (k, k), at least 0.
+            sparsity: weight of what prefers few entries.
+            steps: number of steps.
+        """
+        model, t = _Model(self), (kernel.double() + _NOT_QUITE_ZERO).sqrt().requires_grad_()
+        rows, columns, side = self._bins
+        spare = side - len(kernel)
+
+        def log_share() -> Tensor:
+            around = F.pad(t.square() / t.square().sum(), (0, spare, 0, spare))
+            return self._log_share(torch.fft.rfft2(around).abs().square()[rows, columns])
+
+        mean = model.mean(log_share().detach())
+        b = mean.clone().requires_grad_()
+        steepest = torch.optim.LBFGS([t, b], 1, steps, line_search_fn="strong_wolfe")
+
+        def closure() -> Tensor:
+            steepest.zero_grad()
+            value = model.misfit(b, mean, log_share()) + sparsity * t.abs().sum()
+            value.backward()
+            return value
+
+        with torch.enable_grad():
+            steepest.step(closure)
+        return (t.detach().square() / t.detach().square().sum()).to(kernel)
+
+    @property
+    def _bins(self) -> tuple[Tensor, Tensor, int]:
+        """Rows and columns of the bins in the transform of a patch, and the patch's side."""
+        side = round(1 / self.fx[self.fx > 0].min().item())
+        rows, columns = (-self.fy * side).round().long() % side, (self.fx * side).round().long()
+        return rows, columns, side
+
+    def _log_share(self, square: Tensor) -> Tensor:
+        """Logarithm of the share (M,) of each cell's power that a blur of |K|² (N,) lets pass."""
+        distance = self.fx.square() + self.fy.square()
+        own = (-4 * math.pi**2 * self.softness * distance).exp()
+        weight = distance.pow(-1.5)  # most of a cell's power lies at its lower frequencies
+        passed = _means(own * square * weight, self.cell) / _means(weight, self.cell)
+        return passed.clamp_min(1e-12).log()
 
 
 def spectrum_of(grey: Tensor, known: Tensor, steps: Tensor | None = None) -> Spectrum | None:
@@ -175,43 +218,55 @@ def _means(values: Tensor, cell: Tensor) -> Tensor:
     return torch.zeros(len(count), dtype=values.dtype).index_add_(0, cell, values) / count
 
 
-def _fit(spectrum: Spectrum, log_share: Tensor) -> Explanation:
-    """Levenberg and Marquardt's method, each step a weighted least-squares problem."""
-    log_power, shapes = spectrum.log_power, spectrum.shapes
-    hidden = spectrum.hidden.log()
-    seen = torch.logaddexp(log_power, hidden)
-    slope = shapes[:, 1] - 1
-    floors = torch.stack([torch.ones_like(slope), slope], 1)
-    parts = shapes.shape[1]
-    mean = torch.tensor([*_MEAN, 0.0, 0.0], dtype=torch.float64)
-    low = shapes[:, 1] <= shapes[:, 1].quantile(0.2)
-    high = shapes[:, 1] >= shapes[:, 1].max() - 0.1
-    mean[0] = (log_power - shapes @ mean[:parts] - log_share)[low].median()
-    mean[parts] = log_power[high].median() - 0.3
-    precision = 1 / torch.tensor([*_SPREAD, *_FLOOR_SPREAD], dtype=torch.float64).square()
+class _Model:
+    """What log spectra are predicted to be, with parameters b: B's, and those of the floor."""
 
-    def predicted(b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        signal, floor = shapes @ b[:parts] + log_share, floors @ b[parts:]
-        total = torch.logaddexp(torch.logaddexp(signal, floor), hidden)
+    def __init__(self, spectrum: Spectrum) -> None:
+        self.shapes, self.parts = spectrum.shapes, spectrum.shapes.shape[1]
+        self.log_power, self.hidden = spectrum.log_power, spectrum.hidden.log()
+        self.seen = torch.logaddexp(self.log_power, self.hidden)
+        slope = self.shapes[:, 1] - 1
+        self.floors = torch.stack([torch.ones_like(slope), slope], 1)
+        spread = torch.tensor([*_SPREAD, *_FLOOR_SPREAD], dtype=torch.float64)
+        self.precision = 1 / spread.square()
+        self.high = self.shapes[:, 1] >= self.shapes[:, 1].max() - 0.1
+
+    def mean(self, log_share: Tensor) -> Tensor:
+        """The prior's mean, its levels set by the lowest and the highest frequencies."""
+        mean = torch.tensor([*_MEAN, 0.0, 0.0], dtype=torch.float64)
+        low = self.shapes[:, 1] <= self.shapes[:, 1].quantile(0.2)
+        mean[0] = (self.log_power - self.shapes @ mean[: self.parts] - log_share)[low].median()
+        mean[self.parts] = self.log_power[self.high].median() - 0.3
+        return mean
+
+    def predicted(self, b: Tensor, log_share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logarithm of the power, and the shares of it that are the picture and the floor."""
+        signal, floor = self.shapes @ b[: self.parts] + log_share, self.floors @ b[self.parts :]
+        total = torch.logaddexp(torch.logaddexp(signal, floor), self.hidden)
         return total, (signal - total).exp(), (floor - total).exp()
 
-    def misfit(b: Tensor) -> float:
-        squares = ((seen - predicted(b)[0]) / _SCALE).square()
-        prior = ((b - mean).square() * precision).sum() / 2
-        return (2.5 * torch.log1p(squares / 4).sum() + prior).item()
+    def misfit(self, b: Tensor, mean: Tensor, log_share: Tensor) -> Tensor:
+        """Negative logarithm of the posterior density, up to a constant."""
+        squares = ((self.seen - self.predicted(b, log_share)[0]) / _SCALE).square()
+        prior = ((b - mean).square() * self.precision).sum() / 2
+        return 2.5 * torch.log1p(squares / 4).sum() + prior
 
-    b, damping = mean, 1e-3
-    found = misfit(b)
+
+def _fit(spectrum: Spectrum, log_share: Tensor) -> Explanation:
+    """Levenberg and Marquardt's method, each step a weighted least-squares problem."""
+    model = _Model(spectrum)
+    b = mean = model.mean(log_share)
+    found, damping = model.misfit(b, mean, log_share).item(), 1e-3
     for _ in range(20):
-        total, share, rest = predicted(b)
-        residual = seen - total
+        total, share, rest = model.predicted(b, log_share)
+        residual = model.seen - total
         weight = 1.25 / (1 + (residual / _SCALE).square() / 4) / _SCALE**2
-        slopes = torch.cat([shapes * share[:, None], floors * rest[:, None]], 1)
-        downhill = slopes.T @ (weight * residual) - (b - mean) * precision
-        curvature = slopes.T @ (weight[:, None] * slopes) + precision.diag()
+        slopes = torch.cat([model.shapes * share[:, None], model.floors * rest[:, None]], 1)
+        downhill = slopes.T @ (weight * residual) - (b - mean) * model.precision
+        curvature = slopes.T @ (weight[:, None] * slopes) + model.precision.diag()
         damped = curvature + damping * curvature.diagonal().diag()
         tried = b + torch.linalg.solve(damped, downhill)
-        value = misfit(tried)
+        value = model.misfit(tried, mean, log_share).item()
         if value >= found:
             damping *= 10
             if damping > 1e3:
@@ -220,4 +275,5 @@ def _fit(spectrum: Spectrum, log_share: Tensor) -> Explanation:
         gained, b, found, damping = found - value, tried, value, max(damping / 10, 1e-6)
         if gained < 0.01:
             break
-    return Explanation(found, b[parts].exp().item() + spectrum.hidden[high].mean().item())
+    floor = b[model.parts].exp().item() + spectrum.hidden[model.high].mean().item()
+    return Explanation(found, floor)

@@ -178,7 +178,7 @@ def _gaussian(part: Part) -> Physics:
 
 def _deblur(part: Part) -> Physics:
     level = part.level.removesuffix(OPEN)
-    if is_kernel(level):
+    if level in part.tensors or is_kernel(level):
         return _kernel_from_file(part, level)
     sigma = part.parse(level, 0, None, up_to=64)
     return _blurred(part, gaussian_kernel(sigma, largest=part.least_side))

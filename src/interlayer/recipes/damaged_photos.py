@@ -6,7 +6,8 @@ problem, as a task that stands for the photo at its own size:
 
     superres:K          from the sizes: the image is K times as large as the photo
     view:SQUARE         instead, where the image is a turned square of the photo
-    deblur:SIGMA,open   in pixels of the photo, with open edges
+    deblur:SIGMA,open   in pixels of the photo, with open edges; deblur:free,open with a kernel
+                        that was estimated
     mask:seen           what the photo shows: no holes, nor edges that depend on what is beyond
     jpeg-file:GRID      in place of pixels the numbers in the file, whose errors are independent
     denoise:S           at least the rounding to 8 bits
@@ -30,6 +31,7 @@ from interlayer.media.masks import Meaning
 from interlayer.media.photos import read_photo
 from interlayer.methods.classical.filling import fill
 from interlayer.problem.blur import read_kernel, scaled_kernel
+from interlayer.problem.blur_free import estimate_kernel
 from interlayer.problem.blur_level import LEAST_SIDE as LEAST_ESTIMATED
 from interlayer.problem.blur_level import Blur, estimate_blur
 from interlayer.problem.catalogue import OPEN, SEEN, is_kernel
@@ -48,6 +50,7 @@ LEAST_NOISE, VISIBLE_NOISE = 1e-3, 1.5 / 255
 ENLARGING, HOLES = ("superres", "superres-avg"), ("inpaint", "box", "half")
 MIXING = ("circulant", "gaussian", "phase")
 SHAPES = {"deblur": ("gaussian", "disc"), "defocus": ("disc",), "motion": ("line",)}
+FREE, LARGEST_FREE = "free", 31  # level of a blur of any shape; its pixels
 NAMES = {"gaussian": "deblur", "disc": "defocus", "line": "motion"}
 AGREED = math.log(1.2)  # within which a level that is given and one that is estimated agree
 OWN = "FILE.py"
@@ -189,7 +192,8 @@ def explain(
     What the photo tells need not be given: the factor of ``superres`` follows from the sizes, the
     width of ``deblur``, ``defocus`` and ``motion``, the noise of ``denoise`` and the steps of
     ``jpeg`` from the pixels and the file. Levels that are given are those of the photo at its own
-    size. A blur is believed unless the photo's spectrum says otherwise, or ``,open`` follows it.
+    size; ``deblur:free`` is a blur of any shape up to 31 pixels. A blur is believed unless the
+    photo's spectrum says otherwise, or ``,open`` follows it.
 
     Args:
         cutout: the square.
@@ -281,7 +285,7 @@ def _checked(task: str, img_size: tuple[int, ...]) -> Parts:
                 f"{name!r} measures no square picture, so that a photo cannot be its measurements; "
                 "use a task such as superres, denoise, deblur, colorize or mask:FILE"
             )
-        if level and name != OWN:
+        if level and name != OWN and (name, level) != ("deblur", FREE):
             make_physics(f"{name}:{level}", img_size)  # refuses levels out of range
     return Parts(every)
 
@@ -294,25 +298,32 @@ def _operators(parts: Parts, cutout: Cutout, say: Note) -> tuple[list[str], dict
             texts.append(level)
         elif name == "colorize":
             texts.append(name)
+        elif name == "deblur" and level == FREE:
+            say(
+                "a blur of any shape is estimated, which takes half a minute, and fails for one "
+                "photo in five: compare the result with the photo"
+            )
+            luma = _luma(parts, cutout)
+            largest = max(3, round(LARGEST_FREE * cutout.scale) | 1)
+            kernels[level] = estimate_kernel(cutout.y, largest, cutout.known, luma)
+            texts.append(f"{name}:{level}{OPEN}")
         elif name in SHAPES and is_kernel(level):
             kernels[level] = scaled_kernel(read_kernel(Path(level)), cutout.scale)
             texts.append(f"{name}:{level}{OPEN}")
         elif name in SHAPES:
-            blur = _blur(name, level, cutout, _steps(parts, cutout), say)
+            blur = _blur(name, level, cutout, _luma(parts, cutout), say)
             if blur.shape != "none":
                 turn = f",{blur.angle:.4g}" if blur.shape == "line" else ""
                 texts.append(f"{NAMES[blur.shape]}:{blur.size:.4g}{turn}{OPEN}")
     return texts, kernels
 
 
-def _blur(name: str, level: str, cutout: Cutout, steps: Steps | None, say: Note) -> Blur:
+def _blur(name: str, level: str, cutout: Cutout, luma: Tensor | None, say: Note) -> Blur:
     """The blur of a cutout: as given if the photo agrees, else as estimated."""
     size, _, angle = level.removesuffix(OPEN).partition(",")
     shape = SHAPES[name][0]
     if level.endswith(OPEN):
         return _as_cut(Blur(shape, float(size), float(angle or 0) % 180), cutout)
-    # A smaller picture averages its pixels, and so their errors.
-    luma = None if steps is None else steps.luma * cutout.scale
     found = estimate_blur(cutout.y, SHAPES[name], cutout.known, luma)
     seen = found.scaled(1 / cutout.scale)
     if not level:
@@ -381,6 +392,12 @@ def _steps(parts: Parts, cutout: Cutout) -> Steps | None:
     given = Steps.of_quality(int(quality)).rescaled(cutout.scale)
     finer = cutout.steps is None or bool(cutout.steps.luma.sum() < given.luma.sum())
     return given if finer else cutout.steps
+
+
+def _luma(parts: Parts, cutout: Cutout) -> Tensor | None:
+    """The quantisation steps (8, 8) of the cutout's brightness, whose averages err less."""
+    steps = _steps(parts, cutout)
+    return None if steps is None else steps.luma * cutout.scale
 
 
 def _shown(cutout: Cutout, band: int) -> Tensor:
