@@ -150,9 +150,9 @@ def test_stuck_pixels_are_taken_as_missing(tmp_path: Path):
     write_image(tmp_path / "y.png", torch.where(stuck, salt, photo * 0.8 + 0.1))
     notes = []
     problem = measured(tmp_path / "y.png", "denoise", (3, 256, 256), note=notes.append)
-    assert problem.holes is not None and "stuck at black or white" in " ".join(notes)
-    assert (problem.holes & stuck).sum() < 0.2 * stuck.sum()
-    assert problem.holes.float().mean() > 0.94
+    assert problem.measured is not None and "stuck at black or white" in " ".join(notes)
+    assert (problem.measured & stuck).sum() < 0.2 * stuck.sum()
+    assert problem.measured.float().mean() > 0.94
 
 
 def test_a_photo_without_noise_still_has_a_level(tmp_path: Path):

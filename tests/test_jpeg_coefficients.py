@@ -56,3 +56,36 @@ def test_the_coefficients_of_a_file_are_whole_steps_with_errors_of_the_size_said
     physics = JPEGCoefficients((1, 256, 256), narrowed)
     errors = physics.A(y) - physics.A(photo)
     assert raw < 0.9 * (errors.std() / physics.sigma).item() < 1
+
+
+def test_blocks_that_are_cut_or_partly_seen_are_measured_by_their_pixels():
+    rng = torch.Generator().manual_seed(0)
+    seen = torch.ones(1, 1, 43, 37)
+    seen[..., 20, 17] = 0  # in the block whose corner is (16, 16)
+    steps, size = Steps.of_quality(50), (3, 43, 37)
+    physics = JPEGCoefficients(size, steps, (0, 0), seen=seen)
+    dot_test(physics, size)
+    x = torch.rand(1, *size, generator=rng)
+    y = physics.A(x)
+    assert physics.shown(torch.ones_like(y)).equal(seen > 0)
+    torch.testing.assert_close(physics.decoded(y) * seen, x * seen)
+    changed = x.clone()
+    changed[..., 20, 17] += 1
+    assert physics.A(changed).equal(y)
+    unused = torch.ones_like(y[:, :1])
+    unused[..., 21, 18] = unused[..., 1, 1] = 0  # a pixel, and a coefficient of a whole block
+    known = seen.clone()
+    known[..., 21, 18] = 0
+    assert physics.shown(unused).equal(known > 0)
+
+
+def test_errors_of_pixels_are_as_large_as_those_of_coefficients():
+    rng = torch.Generator().manual_seed(0)
+    steps, size = Steps.of_quality(50), (3, 64, 64)
+    whole = JPEGCoefficients(size, steps)
+    errors = whole.sigma * torch.randn(8, *size, generator=rng)
+    seen = torch.ones(1, 1, 64, 64)
+    seen[..., ::8, ::8] = 0
+    pixels = JPEGCoefficients(size, steps, seen=seen)
+    measured = pixels.A(whole.decoded(errors))[:, :, seen[0, 0] > 0]
+    assert measured.std((0, 2)) / whole.sigma == pytest.approx([1, 1, 1], rel=0.02)

@@ -196,14 +196,14 @@ def test_a_turned_face_is_measured_by_the_photos_own_pixels(astronaut):
     photo = photo_of(astronaut)
     square = Square(226 + 118j, 26 + 5j)  # as large as the generator's images, or less
     problem = face_problem(photo, square, Plan(Findings()), TOY)
-    assert problem.holes is not None and problem.square is not None
+    assert problem.measured is not None and problem.square is not None
     corner = problem.square.centre - square.centre
     top, left = round(-corner.imag), round(-corner.real)
     side = problem.y.shape[-1]
     region = photo.x[..., top : top + side, left : left + side]
-    assert torch.equal(problem.y, region * problem.holes)
+    assert torch.equal(problem.y, region * problem.measured)
     again = (problem.physics.A(cut(photo.x, square, 64)) - problem.y)[
-        problem.holes.expand_as(region)
+        problem.measured.expand_as(region)
     ]
     assert again.square().mean().sqrt() < 0.02
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -39,7 +39,22 @@ class Evidence:
     @cached_property
     def picture(self) -> Tensor | None:
         """The picture that the fitted measurements suggest by themselves, if they are pixels."""
-        return first_picture(self.problem, self.split.fit) if shows_picture(self.problem) else None
+        if not shows_picture(self.problem):
+            return None
+        return first_picture(*self.completed(self.split.fit))
+
+    def completed(self, weight: Tensor) -> tuple[Problem, Tensor]:
+        """Measurements without gaps that a picture made of them would show, and their weight.
+
+        Coefficients of a file that may not be used are those of the generator's estimate, since
+        each of them is a pattern all over its block.
+        """
+        problem = self.problem
+        if not problem.transformed:
+            return problem, weight
+        generated = problem.physics.A(self.drawn[-1])
+        y = torch.where(weight.expand_as(problem.y) > 0, problem.y, generated)
+        return replace(problem, y=y), torch.ones_like(weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +160,7 @@ class Interpolation(Direct):
         return shows_picture(problem)
 
     def estimate(self, evidence: Evidence, weight: Tensor) -> Tensor:
-        return first_picture(evidence.problem, weight)
+        return first_picture(*evidence.completed(weight))
 
     def from_fitted(self, evidence: Evidence) -> Iterator[Candidate]:
         assert evidence.picture is not None
@@ -182,7 +197,7 @@ class Denoiser(Direct):
         return denoises(problem)
 
     def estimate(self, evidence: Evidence, weight: Tensor) -> Tensor:
-        return bm3d(evidence.problem, weight)
+        return bm3d(*evidence.completed(weight))
 
 
 @dataclass(frozen=True)

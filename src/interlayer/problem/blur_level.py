@@ -23,7 +23,7 @@ LEAST_SIDE = 48
 # Sizes that are told from a photo's own softness, in pixels: where the noise is no more than an
 # 8-bit file's, so that the blur is seen to come last, and otherwise, in a photo of SIDE.
 _FAINT = {"gaussian": 0.75, "disc": 1.5, "line": 2.5}
-_PLAIN = {"gaussian": 1.4, "disc": 2.8, "line": 5.0}
+_PLAIN = {"gaussian": 1.65, "disc": 3.3, "line": 5.0}
 _WIDEST = {"gaussian": 1 / 24, "disc": 1 / 16, "line": 1 / 10}  # of the shorter side
 _BEYOND = 1.1  # times the widest, from which on a fit is of something else, such as scratches
 _CLEAN = 2.5 / 12 / 255**2  # a noise floor that rounding to 8 bits may explain

@@ -142,13 +142,12 @@ def picture_in(physics: Physics, y: Tensor, weight: Tensor) -> tuple[Tensor, Ten
     """
     last = operators_of(physics)[-1]
     if isinstance(last, JPEGCoefficients):
-        picture = last.decoded(y, weight)
-        return picture, last.shown.to(y.device).expand(len(y), -1, -1, -1)
+        return last.decoded(y, weight), last.shown(weight.expand_as(y))
     known = torch.ones_like(y[:, :1], dtype=torch.bool)
     if weight.ndim == y.ndim:
         known = known & (weight[:, :1] > 0)
-    holes = measured_pixels(physics)
-    return y, known if holes is None else known & holes.to(y.device)
+    measured = measured_entries(physics)
+    return y, known if measured is None else known & measured.to(y.device)
 
 
 def picture_noise(physics: Physics, y: Tensor) -> float | None:
@@ -180,9 +179,12 @@ def trusted_pixels(physics: Physics) -> Tensor | None:
     return blurs[0].trusted > 0 if blurs else None
 
 
-def measured_pixels(physics: Physics) -> Tensor | None:
-    """The mask (1, 1, h, w) of the pixels of a picture that are measured; ``None`` for all."""
+def measured_entries(physics: Physics) -> Tensor | None:
+    """The mask (1, 1, h, w) of the entries of a picture that are measured; ``None`` for all."""
     last = operators_of(physics)[-1]
+    if isinstance(last, JPEGCoefficients):
+        live = last.lattice[:, :1] > 0
+        return None if live.all() else live
     return last.get_buffer("mask")[:1, :1] > 0 if isinstance(last, Inpainting) else None
 
 

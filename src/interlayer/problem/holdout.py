@@ -33,18 +33,6 @@ class Split:
         """Whether anything is held out."""
         return bool(self.held.any())
 
-    def judged_pixels(self) -> Tensor | None:
-        """Mask (B, 1, H, W) of the pixels as near to fitted ones as some held-out pixel is.
-
-        The measurements must be pixels of the image; ``None`` where it would hold every pixel.
-        """
-        fitted = (self.fit > 0).cpu().numpy()
-        distance = np.stack([np.asarray(distance_transform_edt(~row[0]))[None] for row in fitted])
-        held = self.held.cpu().numpy() > 0
-        farthest = np.where(held, distance, 0).max((1, 2, 3), keepdims=True)
-        judged = torch.from_numpy(distance <= farthest).to(self.fit.device)
-        return None if judged.all() else judged
-
 
 @torch.no_grad()
 def split_measurements(
@@ -89,6 +77,27 @@ def _choose(live: Tensor, fraction: float, seed: int) -> Tensor:
     chosen = torch.zeros(live.numel(), dtype=torch.bool, device=live.device)
     chosen[candidates[order[: max(0, count)].to(live.device)]] = True
     return chosen.reshape(live.shape)
+
+
+def judged_pixels(fitted: Tensor, held: Tensor) -> Tensor | None:
+    """The pixels as near to fitted ones as some held-out pixel is, as a mask (B, 1, H, W).
+
+    Args:
+        fitted: mask (B, 1, H, W) of the pixels that were fitted.
+        held: mask (B, 1, H, W) of those that judge.
+
+    Returns:
+        ``None`` where it would hold every pixel.
+
+    >>> fitted, held = torch.eye(4)[:2, None, None] > 0
+    >>> judged_pixels(fitted[None], held[None])[0, 0, 0].tolist()
+    [True, True, False, False]
+    """
+    rows = (~fitted).cpu().numpy()
+    distance = np.stack([np.asarray(distance_transform_edt(row[0]))[None] for row in rows])
+    farthest = np.where(held.cpu().numpy(), distance, 0).max((1, 2, 3), keepdims=True)
+    judged = torch.from_numpy(distance <= farthest).to(fitted.device)
+    return None if judged.all() else judged
 
 
 class Best:

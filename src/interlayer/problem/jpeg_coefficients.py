@@ -48,6 +48,16 @@ class Steps(NamedTuple):
         luma, chroma = F.grid_sample(tables, grid, align_corners=True)[0]
         return Steps(luma, chroma)
 
+    @property
+    def pixel_sigma(self) -> float:
+        """The standard deviation of what they do to the pixels of a picture, in units of white.
+
+        >>> round(255 * Steps.of_quality(90).pixel_sigma, 1)
+        5.3
+        """
+        luma, chroma = (table.square().mean().item() for table in self)
+        return ((luma + 2 * chroma) / 3) ** 0.5 * _ROUNDED / 255
+
     def widened(self, sigma: float) -> Steps:
         """Steps of coefficients that also carry white noise of standard deviation ``sigma``."""
         extra = (255 * sigma / _ROUNDED) ** 2
@@ -61,7 +71,10 @@ class JPEGCoefficients(MatrixFree):
     of one size, `sigma`, which those of its pixels are not: ``y = c T x / q``, with the orthonormal
     transform T of every block, its steps q, and for c the mean of the nine of lowest frequency, so
     that y has the units of the image. Colours that the file stores at half the resolution are taken
-    as they are decoded. Blocks that are not wholly inside the picture measure nothing.
+    as they are decoded.
+
+    Of a block that is cut off or not wholly seen the numbers cannot be had, so that its pixels are
+    measured, ``y = c x / r``, with r the root mean square of q, which errs as much.
 
     Args:
         img_size: shape (3, H, W) of the image, or (1, H, W) of a grey one.
@@ -69,7 +82,7 @@ class JPEGCoefficients(MatrixFree):
         offset: rows and columns of the file above and left of the picture.
         doubt: standard deviation (1, 1, H, W) of what else is wrong with the pixels, which widens
             the steps of their blocks; ``None`` stands for nothing.
-        seen: mask (1, 1, H, W); blocks that are not wholly seen measure nothing either.
+        seen: mask (1, 1, H, W) of the pixels that were seen; ``None`` stands for all.
         **kwargs: arguments of `deepinv.physics.LinearPhysics`.
 
     Reference: ITU-T T.81; JFIF for the colours.
@@ -81,6 +94,7 @@ class JPEGCoefficients(MatrixFree):
     """
 
     lattice: Tensor
+    whole: Tensor
 
     def __init__(
         self,
@@ -100,12 +114,13 @@ class JPEGCoefficients(MatrixFree):
         inside = F.pad(seen, self.pads)
         doubt = torch.zeros(1, 1, height, width) if doubt is None else doubt
         extra = F.avg_pool2d(F.pad((255 / _ROUNDED * doubt).square(), self.pads), BLOCK)
-        whole = _tiled((F.avg_pool2d(inside, BLOCK) == 1).float(), torch.ones(BLOCK, BLOCK))
-        planes = [
-            255 * self.scale * whole / _widened(table, extra)
-            for table in (steps.luma, steps.chroma, steps.chroma)[:channels]
-        ]
-        self.register_buffer("lattice", torch.cat(planes, 1))
+        whole = _tiled(F.avg_pool2d(inside, BLOCK), torch.ones(BLOCK, BLOCK)) == 1
+        tables = (steps.luma, steps.chroma, steps.chroma)[:channels]
+        squares = torch.cat([_widened(table.square(), extra) for table in tables], 1)
+        means = F.interpolate(F.avg_pool2d(squares, BLOCK), scale_factor=BLOCK)
+        steps_used = torch.where(whole, squares, means).sqrt()
+        self.register_buffer("whole", whole)
+        self.register_buffer("lattice", 255 * self.scale * inside / steps_used)
 
     @property
     def sigma(self) -> float:
@@ -115,39 +130,50 @@ class JPEGCoefficients(MatrixFree):
     def _product(self, x: Tensor) -> Tensor:
         planes = _turned(x, _TO_YCC) if x.shape[1] == 3 else x
         planes = F.pad(planes, self.pads, mode="replicate")
-        return _by_blocks(planes, _cosines(x)) * self.lattice.to(x)
+        whole = self.whole.to(x.device)
+        return torch.where(whole, _by_blocks(planes, _cosines(x)), planes) * self.lattice.to(x)
 
     def _transposed_product(self, y: Tensor) -> Tensor:
         coefficients = y * self.lattice.to(y)
-        planes = replicate_transposed(_by_blocks(coefficients, _cosines(y).mT), self.pads)
+        planes = replicate_transposed(self._pixels(coefficients), self.pads)
         return _turned(planes, _TO_YCC.mT) if planes.shape[1] == 3 else planes
 
-    @property
-    def shown(self) -> Tensor:
-        """Mask (1, 1, H, W) of the pixels whose blocks are measured."""
-        left, right, above, below = self.pads
-        return F.pad(self.lattice[:, :1], (-left, -right, -above, -below)) > 0
+    def shown(self, weight: Tensor) -> Tensor:
+        """Mask (B, 1, H, W) of the pixels that `decoded` shows with the same weight."""
+        live = (self.lattice[:, :1] > 0).to(weight.device)
+        return self._inside(live & (self.whole.to(weight.device) | (weight[:, :1] > 0)))
 
     def decoded(self, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """The picture (B, C, H, W) that coefficients stand for.
 
         Args:
             y: coefficients (B, C, H, W).
-            weight: mask, 1 for those that may be used; others count as 0, but the mean of a block
-                as that of its neighbours.
+            weight: mask (B, 1, h, w), 1 for those that may be used; others count as 0, but the mean
+                of a block as that of its neighbours.
         """
         lattice = self.lattice.to(y)
         used = (lattice > 0).expand_as(y)
         used = used if weight is None else used & (weight > 0)
         values = torch.where(used, y / lattice.clamp_min(1e-12), 0)
         means = values[..., ::BLOCK, ::BLOCK]
-        means.copy_(_spread(means, used[..., ::BLOCK, ::BLOCK]))
-        left, right, above, below = self.pads
-        planes = F.pad(_by_blocks(values, _cosines(y).mT), (-left, -right, -above, -below))
+        whole = self.whole.to(y.device)[..., ::BLOCK, ::BLOCK]
+        means.copy_(torch.where(whole, _spread(means, used[..., ::BLOCK, ::BLOCK] & whole), means))
+        planes = self._inside(self._pixels(values))
         return _turned(planes, torch.linalg.inv(_TO_YCC)) if planes.shape[1] == 3 else planes
 
+    def _pixels(self, values: Tensor) -> Tensor:
+        """Planes of pixels (B, C, h, w) from numbers, of which those of whole blocks are turned."""
+        whole = self.whole.to(values.device)
+        return torch.where(whole, _by_blocks(values, _cosines(values).mT), values)
 
-def believed(steps: Steps, picture: Tensor, offset: tuple[int, int] = (0, 0)) -> Steps:
+    def _inside(self, planes: Tensor) -> Tensor:
+        """What of planes (B, C, h, w) lies inside the picture, (B, C, H, W)."""
+        return F.pad(planes, [-pad for pad in self.pads])
+
+
+def believed(
+    steps: Steps, picture: Tensor, offset: tuple[int, int] = (0, 0), seen: Tensor | None = None
+) -> Steps:
     r"""Steps of numbers that err as much, at each frequency, as those of a file truly do.
 
     A number that was rounded to 0 errs less than others: by itself. With numbers that follow
@@ -158,12 +184,16 @@ def believed(steps: Steps, picture: Tensor, offset: tuple[int, int] = (0, 0)) ->
         steps: quantisation q of the file.
         picture: the decoded file (1, C, H, W).
         offset: rows and columns of the file above and left of it.
+        seen: mask (1, 1, H, W) of the pixels that count; ``None`` stands for all.
     """
-    physics = JPEGCoefficients(tuple(picture.shape[1:]), steps, offset)
+    physics = JPEGCoefficients(tuple(picture.shape[1:]), steps, offset, seen=seen)
+    whole = physics.whole[0, 0, ::BLOCK, ::BLOCK]
+    if not whole.any():
+        return steps
     numbers = physics.A(picture)[0] / physics.scale
     blocks = numbers.unflatten(-1, (-1, BLOCK)).unflatten(-3, (-1, BLOCK))  # C, rows, 8, columns, 8
-    count = blocks.shape[1] * blocks.shape[3]
-    live = (blocks.abs() >= 0.5).float().mean((1, 3)).clamp(0.5 / count, 0.99)
+    blocks = blocks.transpose(2, 3)[:, whole]
+    live = (blocks.abs() >= 0.5).float().mean(1).clamp(0.5 / len(blocks[0]), 0.99)
     half = -live.log()  # of a step, in units of b
     within = 2 - (half.square() + 2 * half) * live / (1 - live)  # the variance there, over b²
     variance = live / 12 + (1 - live) * within.clamp_min(0) / (4 * half.square())
@@ -207,7 +237,7 @@ def _spread(values: Tensor, known: Tensor) -> Tensor:
     return values
 
 
-def _widened(table: Tensor, extra: Tensor) -> Tensor:
-    """Steps (1, 1, H, W) of all blocks, whose squares are larger by ``extra`` (1, 1, h, w)."""
-    squares = _tiled(torch.ones_like(extra), table.square())
-    return (squares + _tiled(extra, torch.ones_like(table))).sqrt()
+def _widened(squares: Tensor, extra: Tensor) -> Tensor:
+    """Squares (8, 8) of steps at every block, larger by the block's ``extra`` (1, 1, h, w)."""
+    everywhere = _tiled(torch.ones_like(extra), squares)
+    return everywhere + _tiled(extra, torch.ones_like(squares))

@@ -25,7 +25,9 @@ def measure(x: Tensor, task: str, seed: int) -> Problem:
     """
     img_size = tuple(x.shape[1:])
     physics = make_physics(task, img_size, seed)
-    return Problem(physics, physics(x), task=Task(task, img_size, seed, tensors_of(physics)))
+    y = physics(x.cpu()).to(x.device)  # random numbers are the same on every device
+    of_task = Task(task, img_size, seed, tensors_of(physics))
+    return Problem(physics.to(x.device), y, task=of_task)
 
 
 def save_problem(problem: Problem, path: Path) -> None:

@@ -123,10 +123,10 @@ class Problem:
         return facts.depicts(self.physics)
 
     @cached_property
-    def holes(self) -> Tensor | None:
-        """Mask (1, 1, h, w) of the pixels that a measured picture knows; ``None`` for all."""
-        known = facts.measured_pixels(self.physics) if self.depicts else None
-        return None if known is None else known.to(self.y.device)
+    def measured(self) -> Tensor | None:
+        """Mask (1, 1, h, w) of a picture's entries of ``y`` that are measured; ``None`` for all."""
+        entries = facts.measured_entries(self.physics) if self.depicts else None
+        return None if entries is None else entries.to(self.y.device)
 
     def picture_in(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """The picture (B, C, h, w) that the measurements are, and which pixels it knows.
@@ -161,7 +161,12 @@ class Problem:
     def picture(self) -> bool:
         """Whether the measurements are RGB pictures."""
         rgb = self.planar and self.y.shape[1] == 3 and not self.y.is_complex()
-        return rgb and not facts.is_transformed(self.physics)
+        return rgb and not self.transformed
+
+    @cached_property
+    def transformed(self) -> bool:
+        """Whether the measurements are the cosine transform of a picture."""
+        return facts.is_transformed(self.physics)
 
     @cached_property
     def colours_open(self) -> bool:

@@ -227,7 +227,7 @@ def explain(
     sensor = _sensor(sight, blurs, noise)
     enlarged = _enlarged(parts, cutout, img_size[-1])
     # Pixels of a photo that has nothing but holes are kept as they are.
-    kept = SEEN in sensor.tensors and not enlarged and not operators
+    kept = sensor.texts == (f"mask:{SEEN}",) and not enlarged and not operators
     kept = kept and not isinstance(sensor.noise, str) and sensor.noise < VISIBLE_NOISE
     texts = [*enlarged, *operators, *sensor.texts, *([] if kept else [sensor.noise_text])]
     made = Task("+".join(texts), img_size, seed, {**kernels, **sensor.tensors})
@@ -260,8 +260,8 @@ def misfit_of(problem: Problem, x_hat: Tensor) -> float | None:
     if problem.noise.source != "known" or not problem.noise.sigma:
         return None
     left = problem.physics.A(x_hat) - problem.y
-    if problem.holes is not None:
-        left = left[problem.holes.expand_as(left)]
+    if problem.measured is not None:
+        left = left[problem.measured.expand_as(left)]
     return left.square().mean().sqrt().item() / problem.noise.sigma
 
 
@@ -409,21 +409,14 @@ def _shown(cutout: Cutout, band: int) -> Tensor:
 
 def _sensor(sight: Sight, blurs: Sequence[Physics], noise: float | str) -> Sensor:
     """What measures a picture after its operators: a file's coefficients, a mask, or neither."""
-    steps, seen = sight.steps, sight.seen
-    if isinstance(noise, str):
-        steps = None
-    if steps is not None and sight.offset is not None and torch.equal(seen, sight.shown):
-        assert isinstance(noise, float)
-        band = max(map(edge_band, blurs), default=0) if seen.all() else 0
-        steps = believed(steps, sight.y, sight.offset).widened(noise)
-        above, left = (place % BLOCK for place in sight.offset)
-        text, tensors = f"jpeg-file:{above},{left},{band}", {JPEG_STEPS: torch.stack([*steps])}
-        tensors |= {} if seen.all() else {SEEN: seen.float()}
-        sigma = JPEGCoefficients(tuple(sight.y.shape[1:]), steps, sight.offset).sigma
-        return Sensor((text,), sigma, tensors)
-    if steps is not None:
-        assert isinstance(noise, float)
-        noise = math.hypot(noise, _pixel_noise(steps, sight))
+    seen = sight.seen
+    if sight.steps is not None and isinstance(noise, float):
+        steps = believed(sight.steps, sight.y, sight.offset or (0, 0), seen)
+        of_pixels = math.hypot(noise, steps.pixel_sigma)
+        fine = of_pixels < VISIBLE_NOISE and not torch.equal(seen, sight.shown)
+        if sight.offset is not None and not fine:
+            return _file_sensor(sight, sight.offset, steps.widened(noise), blurs)
+        noise = of_pixels
     for blur in blurs:
         trusted = trusted_pixels(blur)
         assert trusted is not None
@@ -433,13 +426,16 @@ def _sensor(sight: Sight, blurs: Sequence[Physics], noise: float | str) -> Senso
     return Sensor((f"mask:{SEEN}",), noise, {SEEN: seen.float()})
 
 
-def _pixel_noise(steps: Steps, sight: Sight) -> float:
-    """Standard deviation of what a file's compression does to its pixels."""
-    offset = sight.offset or (0, 0)
-    size = tuple(sight.y.shape[1:])
-    physics = JPEGCoefficients(size, believed(steps, sight.y, offset), offset)
-    live = physics.lattice > 0
-    return (physics.sigma / physics.lattice[live]).square().mean().sqrt().item()
+def _file_sensor(
+    sight: Sight, offset: tuple[int, int], steps: Steps, blurs: Sequence[Physics]
+) -> Sensor:
+    """The coefficients of a file, those of edges that a blur gets wrong believed less."""
+    band = max(map(edge_band, blurs), default=0) if sight.shown.all() else 0
+    above, left = (place % BLOCK for place in offset)
+    tensors = {JPEG_STEPS: torch.stack([*steps])}
+    tensors |= {} if sight.seen.all() else {SEEN: sight.seen.float()}
+    sigma = JPEGCoefficients(tuple(sight.y.shape[1:]), steps, offset).sigma
+    return Sensor((f"jpeg-file:{above},{left},{band}",), sigma, tensors)
 
 
 def _enlarged(parts: Parts, cutout: Cutout, size: int) -> list[str]:

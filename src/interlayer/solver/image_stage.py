@@ -39,7 +39,7 @@ from interlayer.methods.estimators import (
     Evidence,
 )
 from interlayer.problem.fidelity import measurement_loss
-from interlayer.problem.holdout import Best, Split
+from interlayer.problem.holdout import Best, Split, judged_pixels
 from interlayer.problem.problem import Problem
 from interlayer.solver.projections import project_onto_measurements
 from interlayer.solver.stacking import stacking_weights
@@ -132,7 +132,10 @@ class ImageStage:
 
     def _judged(self, like: Tensor) -> Tensor | None:
         """The pixels of the image that held-out ones speak for; ``None`` for all."""
-        judged = self.split.judged_pixels() if self.problem.holes is not None else None
+        if self.problem.measured is None:
+            return None
+        fitted, held = (self.problem.picture_in(w)[1] for w in (self.split.fit, self.split.held))
+        judged = judged_pixels(fitted, held)
         if judged is None or judged.shape[-2:] == like.shape[-2:]:
             return judged
         judged = self.problem.upright(judged.float(), like.shape[-1]) > 0.5
