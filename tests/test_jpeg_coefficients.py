@@ -89,3 +89,20 @@ def test_errors_of_pixels_are_as_large_as_those_of_coefficients():
     pixels = JPEGCoefficients(size, steps, seen=seen)
     measured = pixels.A(whole.decoded(errors))[:, :, seen[0, 0] > 0]
     assert measured.std((0, 2)) / whole.sigma == pytest.approx([1, 1, 1], rel=0.02)
+
+
+def test_coarse_colours_err_by_what_their_steps_say():
+    photo = sample_photo("astronaut", 256).mul(255).round() / 255
+    with BytesIO() as file:
+        pixels = photo[0].mul(255).round().byte().permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(file, "JPEG", quality=90, subsampling="4:2:0")
+        with Image.open(file) as decoded:
+            y = torch.from_numpy(np.array(decoded)).permute(2, 0, 1)[None] / 255
+    steps = Steps.of_quality(90)
+    found = {}
+    for name, used in {"full": steps, "half": steps.subsampled(2, 2)}.items():
+        physics = JPEGCoefficients((3, 256, 256), used)
+        errors = ((physics.A(y) - physics.A(photo)) / physics.sigma)[:, 1:]
+        lowest = errors.unflatten(-1, (-1, 8)).unflatten(-3, (-1, 8))[..., :4, :, :4]
+        found[name] = lowest.square().mean().sqrt().item()
+    assert found["half"] < 1 < 1.5 < found["full"]

@@ -37,6 +37,20 @@ class Steps(NamedTuple):
         """
         return cls(*standard_tables(quality))
 
+    def subsampled(self, down: int, across: int) -> Steps:
+        """Steps of colours stored at half the resolution, as they are at that of the picture.
+
+        A frequency of the picture is one twice as high of the file, whose error is spread over
+        fewer numbers; frequencies that the file lacks err like its highest.
+
+        Args:
+            down: factor, 1 or 2, by which there are fewer rows of colours.
+            across: factor by which there are fewer columns.
+        """
+        rows, columns = ((torch.arange(BLOCK) * k).clamp(max=BLOCK - 1) for k in (down, across))
+        spread = (down * across) ** 0.5
+        return Steps(self.luma, spread * self.chroma[rows][:, columns])
+
     def rescaled(self, factor: float) -> Steps:
         """Steps that suit the picture once it is ``factor`` < 1 times as large.
 
@@ -71,7 +85,7 @@ class JPEGCoefficients(MatrixFree):
     of one size, `sigma`, which those of its pixels are not: ``y = c T x / q``, with the orthonormal
     transform T of every block, its steps q, and for c the mean of the nine of lowest frequency, so
     that y has the units of the image. Colours that the file stores at half the resolution are taken
-    as they are decoded.
+    as they are decoded, see `Steps.subsampled`.
 
     Of a block that is cut off or not wholly seen the numbers cannot be had, so that its pixels are
     measured, ``y = c x / r``, with r the root mean square of q, which errs as much.

@@ -76,7 +76,7 @@ def cut_out(photo: Photo, known: Tensor, largest: int, square: Square | None = N
     steps = None
     if photo.jpeg is not None:
         chroma = photo.jpeg.luma if photo.jpeg.chroma is None else photo.jpeg.chroma
-        steps = Steps(photo.jpeg.luma, chroma)
+        steps = Steps(photo.jpeg.luma, chroma).subsampled(*photo.jpeg.subsampling)
     if square is not None and square.side <= largest:
         return _around(photo.x, known, steps, square)
     if square is not None:

@@ -5,7 +5,8 @@ r"""The image stage: the image as the last layer, and what the data say beyond t
 2. The convex combination of all of them, the generator's stages included, that best predicts the
    held-out measurements (`stacking_weights`). Farther from known pixels than any that judges, as in
    a hole, they say nothing: there it is the generator's estimate, joined smoothly to the rim.
-3. A sparse deviation from it, ``argmin_x ||A x - y||² / (2 ||A||²) + λ ||W (x - c)||_1``.
+3. A sparse deviation from it, ``argmin_x ||A x - y||² / (2 ||A||²) + λ ||W (x - c)||_1``; where
+   the operator itself is in doubt, only one that predicts the held-out measurements clearly better.
 4. With every setting and weight so chosen, the same from all measurements; where these are free of
    noise, finally the orthogonal projection onto ``{x : A x = y}``, which cannot lead away from the
    truth, since the set holds it.
@@ -45,6 +46,7 @@ from interlayer.solver.projections import project_onto_measurements
 from interlayer.solver.stacking import stacking_weights
 
 DEVIATIONS = tuple(2.0**-k for k in range(1, 15, 2))
+DOUBT = 0.05  # of the held-out error of an approximate problem, which a deviation has to gain
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class ImageStage:
         # 3. a sparse deviation from it
         deviation, own = Deviation(problem, self.split, stacked), Best()
         for candidate in deviation.from_fitted():
-            best.offer(**self._offer(own, candidate))
+            best.offer(**self._offer(own, candidate, DOUBT if problem.approximate else 0.0))
             now = done + deviation.work * candidate.done
             yield Tick("deviation", best["x"], best["predicted"], now)
         # 4. the same from all measurements
@@ -160,12 +162,15 @@ class ImageStage:
             found.append((estimator, own))
         return found, done
 
-    def _offer(self, own: Best, candidate: Candidate) -> dict[str, Tensor]:
-        """Judge a candidate and keep it if it is its estimator's best; return what `Best` takes."""
+    def _offer(self, own: Best, candidate: Candidate, margin: float = 0.0) -> dict[str, Tensor]:
+        """Judge a candidate and keep it if it is its estimator's best; return what `Best` takes.
+
+        With a ``margin`` it has to be better by that share of the error.
+        """
         predicted = self.problem.physics.A(candidate.x)
         error = measurement_loss(predicted, self.problem.y, self.split.held)
         proposed = {"score": error, "x": candidate.x, "predicted": predicted}
-        own.offer(**proposed, level=candidate.level)
+        own.offer(**proposed, level=candidate.level, margin=margin)
         return proposed
 
     def _weights(self, found: Sequence[Best]) -> Tensor:
