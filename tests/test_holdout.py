@@ -50,10 +50,3 @@ def test_best_keeps_the_row_of_the_least_score():
     for step, score in enumerate(scores):
         best.offer(score, x=torch.full((2, 1), float(step)))
     assert torch.equal(best["x"], torch.tensor([[1.0], [0.0]]))
-
-
-def test_a_score_offered_with_a_margin_has_to_be_lower_by_that_share():
-    best = Best()
-    best.offer(torch.tensor([1.0, 1.0]), x=torch.tensor([0, 0]))
-    best.offer(torch.tensor([0.96, 0.94]), margin=0.05, x=torch.tensor([1, 1]))
-    assert best["x"].tolist() == [0, 1]

@@ -262,12 +262,17 @@ def test_bad_problems_are_refused_in_one_sentence():
         solve(physics, broken, G, csgm(1))
     with pytest.raises(InputError, match="shape"):
         solve(physics, y[:, :5], G, csgm(1))
-    with pytest.raises(InputError, match="layers 0 to 3"):
-        solve(physics, y, G, ilo(9, layers=(0, 7)))
     with pytest.raises(InputError, match="3 seeds"):
         solve(physics, y, G, csgm(1), seed=[1, 2, 3])
     with pytest.raises(InputError, match="does not take 32x32"):
         solve(make_physics("circulant:0.1", (3, 16, 16)), y, G, csgm(1))
+
+
+def test_layers_that_a_generator_lacks_are_left_out_and_named():
+    _, physics, y = problem()
+    with pytest.warns(UserWarning, match="layers 0 to 3; ilo leaves out 7"):
+        solution = solve(physics, y, G, ilo(9, layers=(0, 2, 7)))
+    assert [record.layer for record in solution.stages] == [0, 2] and solution.steps == 9
 
 
 def test_a_further_round_goes_back_and_can_only_improve():

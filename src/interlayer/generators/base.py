@@ -77,6 +77,17 @@ class Generator(nn.Module, ABC):
     starts_at_mean: bool = True  # whether a search can set out from z = 0
     latent_shape: tuple[int, ...]
 
+    @property
+    def img_size(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of an image."""
+        return (self.channels, self.resolution, self.resolution)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of its weights."""
+        tensors = (*self.parameters(), *self.buffers())
+        return next((t.dtype for t in tensors if t.is_floating_point()), torch.float32)
+
     @abstractmethod
     def sample(self, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
         r"""Draw whitened latent codes (B, \*latent_shape) of the prior, one per seed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, fx, nn
@@ -24,17 +24,19 @@ class Sequential(Generator):
     (``view``, ``relu``) belongs to the layers too; inside a submodule that holds no cut it may do
     anything.
 
-    The module is copied, in evaluation mode and without gradients; ``z`` (B, \*latent_shape) is
-    standard Gaussian. Searches set out from ``z = 0`` unless all rectifiers of a layer are off
-    there, so that no gradient leads away.
+    The module is copied, in evaluation mode, in single precision and without gradients; ``z``
+    (B, \*latent_shape) is standard Gaussian. Searches set out from ``z = 0`` unless all rectifiers
+    of a layer are off there, so that no gradient leads away.
 
     Args:
-        module: network that maps (B, \*latent_shape) to square images (B, C, H, H).
+        module: network that maps (B, \*latent_shape) to images (B, C, H, W).
         cuts: dotted names of submodules, as in ``module.named_modules()``.
         latent_shape: shape of one latent code.
         image_range: values of black and white in the module's images: ``(-1, 1)`` after a tanh,
             ``(0, 1)`` after a sigmoid.
         name: name of the generator in results.
+        call: function ``(module, z) -> images`` for a module whose forward takes more than the
+            code, or gives more than images; by default ``module(z)``.
 
     Raises:
         InputError: if a cut does not exist, is not reached exactly once or is not all that the
@@ -55,36 +57,46 @@ class Sequential(Generator):
         *,
         image_range: tuple[float, float] = (-1.0, 1.0),
         name: str = "sequential",
+        call: Callable[[nn.Module, Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         if not image_range[0] < image_range[1]:
             raise InputError(f"give image_range as (black, white), black first, not {image_range}")
         self.name, self.image_range = name, image_range
         self.latent_shape = tuple(latent_shape)
-        whole = copy.deepcopy(module).eval().requires_grad_(False)
+        whole = copy.deepcopy(module).float().eval().requires_grad_(False)
+        if call is not None:
+            whole, cuts = _Called(whole, call), [f"module.{cut}" for cut in cuts]
         for part in whole.modules():
             if getattr(part, "inplace", False) is True:
                 setattr(part, "inplace", False)  # noqa: B010 - a layer must not change its input
         self.layers = nn.ModuleList(split_at(whole, cuts))
         self.num_layers = len(self.layers)
-        self.channels, self.resolution = self._check(whole)
+        self._img_size = self._check(whole)
+        self.channels, self.resolution = self._img_size[:2]
         self.starts_at_mean = self._leads_away()
 
+    @property
+    def img_size(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of an image."""
+        return self._img_size
+
     @torch.no_grad()
-    def _check(self, whole: nn.Module) -> tuple[int, int]:
-        """Compare with the module on two codes, and return the channels and the resolution."""
+    def _check(self, whole: nn.Module) -> tuple[int, int, int]:
+        """Compare with the module on two codes, and return the shape of an image."""
         z = self.sample([0, 1])
         try:
             x = whole(z)
         except (RuntimeError, TypeError, ValueError) as error:
             raise InputError(f"the module does not take codes {tuple(z.shape)}: {error}") from error
-        if not isinstance(x, Tensor) or x.ndim != 4 or len(x) != 2 or x.shape[2] != x.shape[3]:
+        if not isinstance(x, Tensor) or x.ndim != 4 or len(x) != 2:
             shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-            raise InputError(f"the module gives {shape} for 2 codes, not images (2, C, H, H)")
+            raise InputError(f"the module gives {shape} for 2 codes, not images (2, C, H, W)")
         chained = self._run_unchanged(z)
         if chained.shape != x.shape or (chained - x).abs().max() > _TOLERANCE * x.abs().max():
             raise InputError("the chained layers do not give what the module gives; is it random?")
-        return x.shape[1], x.shape[-1]
+        channels, height, width = x.shape[1:]
+        return channels, height, width
 
     @torch.enable_grad()
     def _leads_away(self) -> bool:
@@ -121,10 +133,22 @@ class Sequential(Generator):
         return LayerState(h=self.layers[index](state.h))
 
     def image(self, state: LayerState) -> Tensor:
-        """Return the image (B, C, H, H), black at 0 and white at 1."""
+        """Return the image (B, C, H, W), black at 0 and white at 1."""
         black, white = self.image_range
         assert state.h is not None
         return (state.h - black) / (white - black)
+
+
+class _Called(nn.Module):
+    """A module that is called in a way of its own."""
+
+    def __init__(self, module: nn.Module, call: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.module, self.call = module, call
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Images of codes."""
+        return self.call(self.module, z)
 
 
 class _Tracer(fx.Tracer):

@@ -26,6 +26,7 @@ class ToyGenerator(Generator):
 
     Args:
         resolution: height and width of the image, a multiple of 4.
+        channels: number of channels of the image.
 
     Raises:
         ValueError: if ``resolution`` is not a positive multiple of 4.
@@ -34,14 +35,14 @@ class ToyGenerator(Generator):
     torch.Size([2, 3, 16, 16])
     """
 
-    def __init__(self, resolution: int = 16) -> None:
+    def __init__(self, resolution: int = 16, channels: int = 3) -> None:
         super().__init__()
         if resolution < 4 or resolution % 4:
             raise ValueError(f"the resolution must be a positive multiple of 4, not {resolution}")
         self.name = "toy"
         self.num_layers = 4
         self.num_ws = 4
-        self.resolution = resolution
+        self.resolution, self.channels = resolution, channels
         self.latent_shape = (self.num_ws, STYLE_WIDTH)
         sizes = [resolution // 4, resolution // 2, resolution]
         draw = torch.Generator().manual_seed(0)
@@ -58,7 +59,7 @@ class ToyGenerator(Generator):
             noise = torch.randn(1, 1, size, size, generator=draw)
             self.register_buffer(f"noise_{i}", NOISE_STRENGTH * noise)
         self.register_buffer("style_3", weight(CHANNELS, STYLE_WIDTH))
-        self.register_buffer("rgb", weight(3, CHANNELS, 1, 1, gain=1.2))
+        self.register_buffer("rgb", weight(channels, CHANNELS, 1, 1, gain=1.2))
 
     def sample(self, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
         """Draw whitened codes (B, 4, 8): one Gaussian per seed, the same at every style input."""

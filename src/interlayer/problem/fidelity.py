@@ -13,9 +13,18 @@ from functools import partial
 from typing import Protocol
 
 import torch
-from deepinv.physics import Physics, PoissonNoise, SaltPepperNoise
+from deepinv.physics import (
+    GaussianNoise,
+    NoiseModel,
+    Physics,
+    PoissonNoise,
+    SaltPepperNoise,
+    SpatialUnwrapping,
+)
 from torch import Tensor
 
+from interlayer.problem.joined import Joined
+from interlayer.problem.linear import operators_of
 from interlayer.problem.quantiser import UniformQuantiser
 
 
@@ -236,6 +245,32 @@ def one_bit_loss(
     return measurement_loss(predicted, centre + torch.pi / 2 * (y - centre), weight)
 
 
+def wrapped_loss(
+    predicted: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    x: Tensor | None = None,
+    *,
+    period: float,
+) -> Tensor:
+    r"""Squared error of measurements that are known up to multiples of a period, such as phases.
+
+    ``ℓ = d²`` with ``d = A(x) - y`` brought to within half a period of 0.
+
+    Args:
+        predicted: noiseless measurements ``A(x)`` (B, ...), wrapped or not.
+        y: measurements, same shape.
+        weight: weights, broadcastable to ``y``.
+        x: the image, ignored here.
+        period: period above 0, in units of ``y``.
+
+    >>> wrapped_loss(torch.tensor([[0.9]]), torch.tensor([[0.1]]), torch.ones(1, 1), period=1.0)
+    tensor([0.0400])
+    """
+    error = predicted - y
+    return weighted_mean((error - period * (error / period).round()).square(), weight)
+
+
 def fidelity_for(physics: Physics) -> Fidelity:
     """The measurement error that suits how the operator's measurements are made.
 
@@ -248,6 +283,11 @@ def fidelity_for(physics: Physics) -> Fidelity:
     >>> fidelity_for(Denoising()) is measurement_loss
     True
     """
+    if isinstance(physics, Joined) and type(physics.noise_model) is NoiseModel:
+        return partial(_joined_loss, physics)
+    last = operators_of(physics)[-1]
+    if isinstance(last, SpatialUnwrapping):
+        return partial(wrapped_loss, period=float(last.threshold))
     noise = getattr(physics, "noise_model", None)
     dead = getattr(noise, "p", None)
     sensor = getattr(physics, "sensor_model", None)
@@ -261,6 +301,20 @@ def fidelity_for(physics: Physics) -> Fidelity:
     if dead is not None and not isinstance(noise, SaltPepperNoise):
         return partial(bernoulli_loss, p=dead)
     return measurement_loss
+
+
+def _joined_loss(joined: Joined, predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+    """The mean over all entries of the errors that suit each part, in units of the noise."""
+    total, count = predicted.new_zeros(len(y)), predicted.new_zeros(len(y))
+    parts = [joined.parts(t) for t in (predicted, y, weight.expand_as(y))]
+    for operator, own, measured, used in zip(joined.operators, *parts, strict=True):
+        used = used.real if used.is_complex() else used
+        number = used.flatten(1).sum(1)
+        error = fidelity_for(operator)(own, measured, used, x).nan_to_num()
+        noise = operator.noise_model
+        variance = noise.sigma.square().mean() if isinstance(noise, GaussianNoise) else 1.0
+        total, count = total + number * error / variance, count + number
+    return total / count
 
 
 def _poisson_noise_loss(

@@ -103,8 +103,6 @@ def judged_pixels(fitted: Tensor, held: Tensor) -> Tensor | None:
 class Best:
     """The tensors that came with each image's lowest score so far; a tie counts as lower.
 
-    A score that is offered with a margin has to be lower by that share of it.
-
     >>> best = Best()
     >>> best.offer(torch.tensor([1.0, 1.0]), x=torch.tensor([10, 20]))
     >>> best.offer(torch.tensor([2.0, 0.5]), x=torch.tensor([11, 21]))
@@ -120,13 +118,13 @@ class Best:
         return self._kept[name]
 
     @torch.no_grad()
-    def offer(self, score: Tensor, *, margin: float = 0.0, **tensors: Tensor) -> None:
+    def offer(self, score: Tensor, **tensors: Tensor) -> None:
         """Keep, for the images whose score (B,) improved, their rows of ``tensors`` (B, ...)."""
         if self._score is None:
             self._score = score.clone()
             self._kept = {name: tensor.clone() for name, tensor in tensors.items()}
             return
-        better = score <= (1 - margin) * self._score
+        better = score <= self._score
         self._score[better] = score[better]
         for name, tensor in tensors.items():
             self._kept[name][better] = tensor[better]

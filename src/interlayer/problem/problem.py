@@ -13,6 +13,7 @@ from torch import Tensor
 from interlayer.errors import InputError
 from interlayer.media.faces import Square, cut
 from interlayer.problem import facts
+from interlayer.problem.border import accepted
 from interlayer.problem.facts import Noise
 from interlayer.problem.fidelity import Fidelity, fidelity_for, measurement_loss
 from interlayer.problem.holdout import Split, split_measurements
@@ -27,8 +28,9 @@ class Problem:
     operator and the measurements alone, and each is worked out once, when it is first asked for.
 
     Attributes:
-        physics: the forward operator ``A`` with its noise and sensor, on images (B, C, H, W).
-        y: measurements (B, ...), finite.
+        physics: the forward operator ``A`` with its noise and sensor, on images (B, C, H, W); a
+            function that maps images to measurements becomes one.
+        y: measurements (B, ...), finite, as a tensor or an array of any type, or several of them.
         fidelity: the requested measurement error; ``None`` leaves it to the method, and
             then to the noise.
         approximate: whether the operator is only thought to be the one that measured, as for a
@@ -36,7 +38,7 @@ class Problem:
         task: the task that makes the operator again; ``None`` where it was not made from one.
 
     Raises:
-        InputError: if ``y`` holds NaN or infinity.
+        InputError: if ``y`` holds NaN or infinity, or one of the two is something else.
 
     >>> from interlayer import Problem, make_physics
     >>> physics = make_physics("inpaint:0.5", (3, 16, 16))
@@ -52,10 +54,9 @@ class Problem:
     approximate: bool = False
 
     def __post_init__(self) -> None:
-        if not self.y.isfinite().all():
-            raise InputError(
-                "the measurements hold NaN or infinite values; remove or mask them first"
-            )
+        physics, y = accepted(self.physics, self.y)
+        object.__setattr__(self, "physics", physics)
+        object.__setattr__(self, "y", y)
 
     def __len__(self) -> int:
         return len(self.y)

@@ -2,46 +2,64 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
+from deepinv.physics import LinearPhysics
 from torch import Tensor
 
 from interlayer.errors import InputError
 from interlayer.generators.base import Generator, LayerState, gaussian_by_seed
 from interlayer.methods.stages import Latent, Layer, Method, Stage
+from interlayer.problem.border import refuse_other_range, taking, with_adjoint
 from interlayer.problem.problem import Problem
 from interlayer.solver.records import GeneratorPoint
 from interlayer.solver.search_space import SearchSpace
 
 
+def fitted(method: Method, generator: Generator) -> Method:
+    """The method without the layers that a generator lacks, which a warning names."""
+    lacking = sorted({s.layer for s in method.stages if s.layer >= generator.num_layers})
+    if not lacking:
+        return method
+    warnings.warn(
+        f"{generator.name} has layers 0 to {generator.num_layers - 1}; {method.name} leaves out "
+        f"{', '.join(map(str, lacking))}",
+        stacklevel=3,
+    )
+    return method.within(generator.num_layers)
+
+
 @torch.no_grad()
-def check(problem: Problem, generator: Generator, method: Method) -> None:
-    """Refuse a problem or a method that does not fit the generator.
+def fitting(problem: Problem, generator: Generator) -> Problem:
+    """The problem where the generator is, on images as it makes them.
 
     Raises:
         InputError: one sentence that says what does not fit.
     """
-    deepest = method.stages[-1].layer
-    if deepest >= generator.num_layers:
+    if generator.dtype not in (torch.float32, torch.float64):
         raise InputError(
-            f"{generator.name} has layers 0 to {generator.num_layers - 1}, so {method.name} "
-            f"cannot optimise layer {deepest}; give method.within({generator.num_layers})"
+            f"{generator.name} has weights of {generator.dtype}, in which steps are lost to "
+            "rounding; give generator.float(), whose precision sets the type of large activations"
         )
-    y = problem.y
-    size = (1, generator.channels, generator.resolution, generator.resolution)
-    try:
-        expected = problem.physics.A(y.new_zeros(size, dtype=torch.float32)).shape[1:]
-    except (RuntimeError, ValueError) as error:
-        raise InputError(
-            f"the operator does not take {size[2]}x{size[3]} images, which {generator.name} makes: "
-            f"{error}"
-        ) from error
-    if y.shape[1:] != expected:
-        raise InputError(
-            f"the measurements have shape {tuple(y.shape[1:])} per image, but the operator gives "
-            f"{tuple(expected)}"
-        )
+    physics, y = problem.physics, problem.y
+    if any(t.is_inference() for t in (y, *physics.buffers(), *physics.parameters())):
+        physics, y = copy.deepcopy(physics), y.clone()
+    device = generator.sample([0]).device
+    if y.device != device:
+        physics, y = physics.to(device), y.to(device)
+    size = generator.img_size
+    physics = taking(physics, y, size)
+    if isinstance(physics, LinearPhysics) and not problem.slow:
+        physics = with_adjoint(physics, y, size)
+    if problem.noise.source in ("none", "known"):
+        refuse_other_range(physics, y, size, problem.noise.sigma or 0.0)
+    if physics is problem.physics and y is problem.y:
+        return problem
+    return replace(problem, physics=physics, y=y)
 
 
 def starting_space(

@@ -1,20 +1,31 @@
-"""Methods by name, as the command line, the studies and the page run them."""
+"""Methods by name, as the command line, the studies and the page run them, and in one call."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
+from deepinv.physics import Physics
+from torch import Tensor
 
 from interlayer.errors import InputError
 from interlayer.generators import Generator
 from interlayer.methods.classical import CLASSICAL
 from interlayer.methods.presets import METHODS
 from interlayer.methods.stages import Method
-from interlayer.problem.fidelity import measurement_loss
+from interlayer.problem.border import accepted
+from interlayer.problem.fidelity import Fidelity, measurement_loss
 from interlayer.problem.problem import Problem
-from interlayer.solver.records import DEFAULT_SETTINGS, Settings, Solution, StageRecord, State
+from interlayer.solver.records import (
+    DEFAULT_SETTINGS,
+    GeneratorPoint,
+    Settings,
+    Solution,
+    StageRecord,
+    State,
+)
 from interlayer.solver.sampling import sample
 from interlayer.solver.solving import iterate
 
@@ -48,6 +59,77 @@ def named_method(name: str, quality: str = "normal", steps: int | None = None) -
     if steps is None:
         steps = max(1, round(preset().steps * QUALITIES[quality]))
     return preset(steps)
+
+
+def solve(
+    physics: Physics | Callable[[Tensor], Tensor],
+    y: Any,
+    generator: Generator,
+    method: Method | str = "auto",
+    *,
+    seed: int | Sequence[int] = 0,
+    holdout: float = 0.1,
+    fidelity: Fidelity | None = None,
+    start: GeneratorPoint | None = None,
+    callback: Callable[[State], object] | None = None,
+) -> Solution:
+    r"""Recover images from measurements ``y = A(x) + noise`` with a generator as the prior.
+
+    Each stage p of the method minimises the measurement error ``L(A(G_(p..L)(h)), y)``, the mean
+    square unless the operator's noise or sensor calls for another, over its layer's input h within
+    ``||(h - c) / std||_1 <= radius * numel``, ``c`` being the point that the stages before reached,
+    by projected Adam steps. The estimate is the step with the least error on held-out measurements.
+    The short form of `iterate` and `reconstruct`.
+
+    Args:
+        physics: deepinv forward operator on (B, C, H, W) images of the generator's size whose
+            ``A`` can be differentiated, or a function that maps such images to measurements.
+        y: measurements (B, ...), a tensor or an array; several of them for operators that give
+            several.
+        generator: the prior.
+        method: stages to run, e.g. `ilo()`, or the name of a method, see `reconstruct`.
+        seed: seed of everything random, or one per image, see `Settings`.
+        holdout: fraction of the measurements that judge.
+        fidelity: a measurement error of your own, see `Fidelity`.
+        start: point to start from, such as the ``point`` of another solution.
+        callback: function that is called with every step, see `State`.
+
+    Raises:
+        InputError: if ``y`` holds NaN or infinity, or an argument does not fit the others.
+
+    Reference: Daras et al., Intermediate Layer Optimization, ICML 2021, arXiv 2102.07364.
+
+    >>> from interlayer import ilo, make_physics, solve
+    >>> from interlayer.generators import ToyGenerator
+    >>> G = ToyGenerator()
+    >>> x = G(G.sample([7]))
+    >>> physics = make_physics("inpaint:0.5", x.shape[1:])
+    >>> solution = solve(physics, physics(x), G, ilo(steps=40, layers=(0, 2)))
+    >>> solution.x_hat.shape
+    torch.Size([1, 3, 16, 16])
+    """
+    problem = Problem(*accepted(physics, y), fidelity)
+    settings = Settings(seed, holdout, start)
+    state = None
+    for state in _states(problem, generator, method, settings):
+        if callback is not None:
+            callback(state)
+    assert state is not None
+    return state.solution()
+
+
+def _states(
+    problem: Problem, generator: Generator, method: Method | str, settings: Settings
+) -> Iterator[State]:
+    """The steps of a method, or of the one of a name."""
+    if isinstance(method, Method):
+        return iterate(problem, generator, method, settings)
+    if isinstance(method, str):
+        return reconstruct(problem, generator, method, settings=settings)
+    raise InputError(
+        f"the method is a {type(method).__name__}; give a Method such as ilo(), or one of "
+        f"{', '.join(method_names())}"
+    )
 
 
 def reconstruct(

@@ -116,7 +116,8 @@ class ImageStage:
         # 3. a sparse deviation from it
         deviation, own = Deviation(problem, self.split, stacked), Best()
         for candidate in deviation.from_fitted():
-            best.offer(**self._offer(own, candidate, DOUBT if problem.approximate else 0.0))
+            doubted = problem.approximate and candidate.done > 0
+            best.offer(**self._offer(own, candidate, DOUBT if doubted else 0.0))
             now = done + deviation.work * candidate.done
             yield Tick("deviation", best["x"], best["predicted"], now)
         # 4. the same from all measurements
@@ -162,15 +163,15 @@ class ImageStage:
             found.append((estimator, own))
         return found, done
 
-    def _offer(self, own: Best, candidate: Candidate, margin: float = 0.0) -> dict[str, Tensor]:
+    def _offer(self, own: Best, candidate: Candidate, doubt: float = 0.0) -> dict[str, Tensor]:
         """Judge a candidate and keep it if it is its estimator's best; return what `Best` takes.
 
-        With a ``margin`` it has to be better by that share of the error.
+        Its error counts as larger by the share ``doubt``.
         """
         predicted = self.problem.physics.A(candidate.x)
-        error = measurement_loss(predicted, self.problem.y, self.split.held)
+        error = (1 + doubt) * measurement_loss(predicted, self.problem.y, self.split.held)
         proposed = {"score": error, "x": candidate.x, "predicted": predicted}
-        own.offer(**proposed, level=candidate.level, margin=margin)
+        own.offer(**proposed, level=candidate.level)
         return proposed
 
     def _weights(self, found: Sequence[Best]) -> Tensor:

@@ -93,6 +93,7 @@ def project_sphere(z: Tensor) -> Tensor:
 
 
 PROJECTION_STEPS = 30
+EPSILON = torch.finfo(torch.float32).eps
 
 
 def project_onto_measurements(
@@ -101,7 +102,7 @@ def project_onto_measurements(
     r"""Nearest image with ``A x = y``: ``x + Aᵀ (A Aᵀ)⁻¹ (y - A x)`` by conjugate gradients.
 
     Every step brings x nearer to every solution, so that stopping early does no harm (Craig's
-    method).
+    method); where only rounding is left of the residual, going on would lead anywhere.
 
     >>> from deepinv.physics import Inpainting
     >>> physics = Inpainting((1, 1, 2), mask=torch.tensor([[[1.0, 0.0]]]))
@@ -111,15 +112,15 @@ def project_onto_measurements(
     """
 
     def dot(a: Tensor, b: Tensor) -> Tensor:
-        return (a * b).flatten(1).sum(1).reshape(-1, *[1] * (y.ndim - 1))
+        return (a.conj() * b).real.flatten(1).sum(1).reshape(-1, *[1] * (y.ndim - 1))
 
     residual = y - physics.A(x)
-    first = dot(residual, residual)
-    direction, square = residual, first
+    direction, square = residual, dot(residual, residual)
+    least = torch.maximum(1e-12 * square, (8 * EPSILON) ** 2 * dot(y, y))
     for _ in range(steps):
         image = physics.A_adjoint(direction)
         curvature = (image * image).flatten(1).sum(1)
-        going = (square > 1e-12 * first).flatten() & (curvature > 0)
+        going = (square > least).flatten() & (curvature > 0)
         step = torch.where(going, square.flatten() / curvature, 0)
         x = x + step.reshape(-1, 1, 1, 1) * image
         residual = residual - step.reshape(square.shape) * physics.A(image)

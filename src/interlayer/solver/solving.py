@@ -12,24 +12,20 @@ r"""The one loop that runs any method on any problem: Algorithm 1 of arXiv 2102.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import torch
-from deepinv.physics import Physics
-from torch import Tensor
 
 from interlayer.generators import Generator
 from interlayer.memory import return_freed_memory
 from interlayer.methods.stages import Method, Stage
-from interlayer.problem.fidelity import Fidelity
 from interlayer.problem.problem import Problem
 from interlayer.solver.adam import BatchAdam, Langevin, cosine_ramp
-from interlayer.solver.beginning import check, starting_space
+from interlayer.solver.beginning import fitted, fitting, starting_space
 from interlayer.solver.image_stage import ImageStage
 from interlayer.solver.objective import Objective
-from interlayer.solver.records import DEFAULT_SETTINGS, GeneratorPoint, Settings, Solution, State
+from interlayer.solver.records import DEFAULT_SETTINGS, Settings, State
 from interlayer.solver.run import Look, Recorder
 from interlayer.solver.search_space import SearchSpace
 
@@ -40,10 +36,10 @@ def iterate(
     """Run a method on a problem, one `State` per step.
 
     Args:
-        problem: measurements by an operator on (B, 3, H, W) images of the generator's size whose
+        problem: measurements by an operator on (B, C, H, W) images of the generator's size whose
             ``A`` can be differentiated.
         generator: the prior.
-        method: stages to run, e.g. `ilo()`.
+        method: stages to run, e.g. `ilo()`; layers that the generator lacks are left out.
         settings: seed, held-out fraction and starting point.
 
     Raises:
@@ -57,10 +53,17 @@ def iterate(
     >>> [round(state.progress, 2) for state in iterate(problem, G, csgm(steps=4))]
     [0.25, 0.5, 0.75, 1.0]
     """
+    with torch.inference_mode(False):
+        method, problem = fitted(method, generator), fitting(problem, generator)
+        states = _begun(problem, generator, method, settings)
+    return _outside_inference(states)
+
+
+def _begun(
+    problem: Problem, generator: Generator, method: Method, settings: Settings
+) -> Iterator[State]:
     seeds = settings.seeds(len(problem))
-    check(problem, generator, method)
-    size = (generator.channels, generator.resolution, generator.resolution)
-    like = problem.y.new_zeros(len(problem), *size, dtype=torch.float32)
+    like = problem.y.new_zeros(len(problem), *generator.img_size, dtype=generator.dtype)
     if not problem.picture and not method.pictures_only:
         method = method.without_perceptual()
     own = problem.fidelity or method.fidelity
@@ -77,53 +80,14 @@ def iterate(
     return chain(steps, _move_image(objective, image, generator.num_layers, recorder, work))
 
 
-def solve(
-    physics: Physics,
-    y: Tensor,
-    generator: Generator,
-    method: Method,
-    *,
-    seed: int | Sequence[int] = 0,
-    holdout: float = 0.1,
-    fidelity: Fidelity | None = None,
-    start: GeneratorPoint | None = None,
-) -> Solution:
-    r"""Recover images from measurements ``y = A(x) + noise`` with a generator as the prior.
-
-    Each stage p of the method minimises the measurement error ``L(A(G_(p..L)(h)), y)``, the mean
-    square unless the operator's noise or sensor calls for another, over its layer's input h within
-    ``||(h - c) / std||_1 <= radius * numel``, ``c`` being the point that the stages before reached,
-    by projected Adam steps. The estimate is the step with the least error on held-out measurements.
-    The short form of `iterate`.
-
-    Args:
-        physics: deepinv forward operator on (B, 3, H, W) images of the generator's size whose
-            ``A`` can be differentiated.
-        y: measurements (B, ...).
-        generator: the prior.
-        method: stages to run, e.g. `ilo()`.
-        seed: seed of everything random, or one per image, see `Settings`.
-        holdout: fraction of the measurements that judge.
-        fidelity: a measurement error of your own, see `Fidelity`.
-        start: point to start from, such as the ``point`` of another solution.
-
-    Raises:
-        InputError: if ``y`` holds NaN or infinity or lacks the shape that ``physics`` gives, or the
-            method has a layer that the generator lacks.
-
-    Reference: Daras et al., Intermediate Layer Optimization, ICML 2021, arXiv 2102.07364.
-
-    >>> from interlayer import ilo, make_physics, solve
-    >>> from interlayer.generators import ToyGenerator
-    >>> G = ToyGenerator()
-    >>> x = G(G.sample([7]))
-    >>> physics = make_physics("inpaint:0.5", x.shape[1:])
-    >>> solution = solve(physics, physics(x), G, ilo(steps=40, layers=(0, 2)))
-    >>> solution.x_hat.shape
-    torch.Size([1, 3, 16, 16])
-    """
-    problem, settings = Problem(physics, y, fidelity), Settings(seed, holdout, start)
-    return deque(iterate(problem, generator, method, settings), maxlen=1)[0].solution()
+def _outside_inference(states: Iterator[State]) -> Iterator[State]:
+    """The same states, each found with gradients even where the caller is in inference mode."""
+    while True:
+        with torch.inference_mode(False):
+            state = next(states, None)
+        if state is None:
+            return
+        yield state
 
 
 def _run_stages(
