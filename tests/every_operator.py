@@ -1,3 +1,4 @@
+# pyright: reportArgumentType=false
 """Every operator of deepinv, small enough for a test, and the table of what becomes of it.
 
     python -m tests.every_operator
@@ -87,11 +88,9 @@ EXAMPLES = {
         lambda: P.BlurMultiScaler(P.Blur(filter=kernel(), padding="circular"), SIZE, factors=(2,))
     ),
     "ComposedLinearPhysics": Example(
-        lambda: P.ComposedLinearPhysics(P.BlurFFT(SIZE, filter=kernel()), half())  # pyright: ignore
+        lambda: P.ComposedLinearPhysics(P.BlurFFT(SIZE, filter=kernel()), half())
     ),
-    "ComposedPhysics": Example(
-        lambda: P.ComposedPhysics(P.Physics(A=lambda x, **_: x**2), half())  # pyright: ignore
-    ),
+    "ComposedPhysics": Example(lambda: P.ComposedPhysics(P.Physics(A=lambda x, **_: x**2), half())),
     "CompressedSensing": Example(lambda: P.CompressedSensing(200, SIZE)),
     "CompressiveSpectralImaging": Example(lambda: P.CompressiveSpectralImaging(SIZE)),
     "Decolorize": Example(lambda: P.Decolorize()),

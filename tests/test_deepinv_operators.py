@@ -1,3 +1,4 @@
+# pyright: reportArgumentType=false, reportCallIssue=false
 """Every operator of deepinv runs, or is refused in one sentence; none is forgotten."""
 
 import pytest

@@ -3,17 +3,16 @@ from functools import partial
 
 import pytest
 import torch
-from deepinv.physics import Denoising, GaussianNoise, PoissonNoise, SaltPepperNoise
+from deepinv.physics import Denoising, GaussianNoise, PoissonNoise
 from deepinv.physics.noise import NoiseModel
 from torch import Tensor
 from torch.distributions import Normal, Poisson
 
-from interlayer.problem import measurement_loss
+from interlayer.problem import fidelity_for, measurement_loss
 from interlayer.problem.fidelity import (
     LOSSES,
     bernoulli_loss,
     dead_zone_loss,
-    fidelity_for,
     huber_loss,
     l1_loss,
     poisson_loss,
@@ -164,7 +163,6 @@ class Quantiser:
     ("noise", "name"),
     [
         (GaussianNoise(0.1), "mse"),
-        (SaltPepperNoise(), "mse"),
         (PoissonNoise(0.05), "poisson"),
         (DeadPixels(), "bernoulli"),
     ],

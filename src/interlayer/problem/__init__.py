@@ -3,9 +3,10 @@
 from interlayer.problem.blur import gaussian_kernel, motion_kernel
 from interlayer.problem.catalogue import TASKS
 from interlayer.problem.circulant import PartialCirculant
-from interlayer.problem.fidelity import LOSSES, Fidelity, fidelity_for, measurement_loss
+from interlayer.problem.fidelity import LOSSES, Fidelity, measurement_loss
 from interlayer.problem.from_file import Differentiable, physics_from_file
 from interlayer.problem.gaussian import GaussianMatrix
+from interlayer.problem.likelihoods import fidelity_for
 from interlayer.problem.linear import MatrixFree, chain
 from interlayer.problem.masks import box_mask, half_mask, inpainting, random_mask
 from interlayer.problem.measurements import load_problem, measure, save_problem

@@ -9,23 +9,11 @@ image ``x`` itself for those that look at it. Those below do not: each is the we
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Protocol
 
 import torch
-from deepinv.physics import (
-    GaussianNoise,
-    NoiseModel,
-    Physics,
-    PoissonNoise,
-    SaltPepperNoise,
-    SpatialUnwrapping,
-)
+from deepinv.optim import DataFidelity
 from torch import Tensor
-
-from interlayer.problem.joined import Joined
-from interlayer.problem.linear import operators_of
-from interlayer.problem.quantiser import UniformQuantiser
 
 
 class Fidelity(Protocol):
@@ -37,6 +25,27 @@ class Fidelity(Protocol):
 
 
 DARK_PHOTONS = 0.1
+
+
+class OfDataFidelity:
+    """A data fidelity of deepinv, divided by the number of measurements, as a `Fidelity`.
+
+    What has weight 0 is replaced by the measurement itself, which costs what a perfect fit does.
+
+    >>> from deepinv.optim import L1
+    >>> OfDataFidelity(L1())(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]), torch.eye(2)[:1], None)
+    tensor([3.])
+    """
+
+    def __init__(self, fidelity: DataFidelity) -> None:
+        self.fidelity = fidelity
+
+    def __call__(self, predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor | None) -> Tensor:
+        """The errors (B,) of noiseless measurements ``predicted``."""
+        used = weight.expand_as(y) > 0
+        perfect = self.fidelity.d(y, y)
+        error = self.fidelity.d(torch.where(used, predicted, y), y) - perfect
+        return error / used.flatten(1).sum(1)
 
 
 def weighted_mean(losses: Tensor, weight: Tensor) -> Tensor:
@@ -271,58 +280,41 @@ def wrapped_loss(
     return weighted_mean((error - period * (error / period).round()).square(), weight)
 
 
-def fidelity_for(physics: Physics) -> Fidelity:
-    """The measurement error that suits how the operator's measurements are made.
-
-    A sensor that quantises (it has a method ``cell(y) -> (low, high)``) gets `dead_zone_loss`, or
-    `one_bit_loss` where it leaves only the sign; deepinv's Poisson noise `poisson_loss`, noise
-    that kills pixels with probability ``p`` (an attribute) `bernoulli_loss`, and everything else
-    `measurement_loss`, the likelihood of Gaussian noise.
-
-    >>> from deepinv.physics import Denoising
-    >>> fidelity_for(Denoising()) is measurement_loss
-    True
-    """
-    if isinstance(physics, Joined) and type(physics.noise_model) is NoiseModel:
-        return partial(_joined_loss, physics)
-    last = operators_of(physics)[-1]
-    if isinstance(last, SpatialUnwrapping):
-        return partial(wrapped_loss, period=float(last.threshold))
-    noise = getattr(physics, "noise_model", None)
-    dead = getattr(noise, "p", None)
-    sensor = getattr(physics, "sensor_model", None)
-    cell = getattr(sensor, "cell", None)
-    if isinstance(sensor, UniformQuantiser) and sensor.bits == 1 and sensor.low == -sensor.high:
-        return one_bit_loss
-    if cell is not None:
-        return partial(dead_zone_loss, cell=cell)
-    if isinstance(noise, PoissonNoise):
-        return partial(_poisson_noise_loss, noise)
-    if dead is not None and not isinstance(noise, SaltPepperNoise):
-        return partial(bernoulli_loss, p=dead)
-    return measurement_loss
-
-
-def _joined_loss(joined: Joined, predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor) -> Tensor:
-    """The mean over all entries of the errors that suit each part, in units of the noise."""
-    total, count = predicted.new_zeros(len(y)), predicted.new_zeros(len(y))
-    parts = [joined.parts(t) for t in (predicted, y, weight.expand_as(y))]
-    for operator, own, measured, used in zip(joined.operators, *parts, strict=True):
-        used = used.real if used.is_complex() else used
-        number = used.flatten(1).sum(1)
-        error = fidelity_for(operator)(own, measured, used, x).nan_to_num()
-        noise = operator.noise_model
-        variance = noise.sigma.square().mean() if isinstance(noise, GaussianNoise) else 1.0
-        total, count = total + number * error / variance, count + number
-    return total / count
-
-
-def _poisson_noise_loss(
-    noise: PoissonNoise, predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor | None = None
+def impulse_loss(
+    predicted: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    x: Tensor | None = None,
+    *,
+    p: float | Tensor,
+    q: float | Tensor,
+    s: float = 0.02,
 ) -> Tensor:
-    gain = noise.get_buffer("gain").to(y).reshape(-1, *[1] * (y.ndim - 1))
-    counts = not noise.get_buffer("normalize")
-    return poisson_loss(predicted, gain * y if counts else y, weight, gain=gain)
+    r"""Squared error of measurements some of which are black or white instead.
+
+    As `bernoulli_loss`, with impulses of both kinds: ``y = 0`` with probability ``p``, 1 with
+    probability ``q``, else ``y ~ N(a, s²)``.
+
+    Args:
+        predicted: noiseless measurements ``A(x)`` (B, ...), real.
+        y: measurements, same shape; black ones are exactly 0, white ones exactly 1.
+        weight: weights, broadcastable to ``y``.
+        x: the image, ignored here.
+        p: probability in [0, 1] of black, a number or a tensor that broadcasts to ``y``.
+        q: probability in [0, 1] of white, together with ``p`` at most 1.
+        s: level up to which a pixel may be black or white by itself, in units of ``y``.
+
+    >>> predicted, y = torch.tensor([[0.5, 0.9]]), torch.tensor([[0.6, 0.0]])
+    >>> round(impulse_loss(predicted, y, torch.ones(1, 1), p=0.5, q=0.5).item(), 4)
+    0.0053
+    """
+    p, q = (torch.as_tensor(t, dtype=y.dtype, device=y.device) for t in (p, q))
+    scale = 2 * s**2
+    squared = (predicted - y).square()
+    alive = torch.log((1 - p - q).clamp_min(0)) - squared / scale
+    black, white = (-scale * torch.logaddexp(t.log(), alive) for t in (p, q))
+    losses = torch.where(y == 0, black, torch.where(y == 1, white, squared))
+    return weighted_mean(losses, weight)
 
 
 LOSSES: Mapping[str, Fidelity | None] = {

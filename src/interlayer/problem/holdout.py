@@ -117,6 +117,12 @@ class Best:
     def __getitem__(self, name: str) -> Tensor:
         return self._kept[name]
 
+    @property
+    def score(self) -> Tensor:
+        """The lowest scores (B,)."""
+        assert self._score is not None
+        return self._score
+
     @torch.no_grad()
     def offer(self, score: Tensor, **tensors: Tensor) -> None:
         """Keep, for the images whose score (B,) improved, their rows of ``tensors`` (B, ...)."""

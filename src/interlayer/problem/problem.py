@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-from deepinv.physics import LinearPhysics, Physics, PoissonNoise
+from deepinv.optim import DataFidelity
+from deepinv.physics import LinearPhysics, Physics
 from torch import Tensor
 
 from interlayer.errors import InputError
@@ -15,8 +16,9 @@ from interlayer.media.faces import Square, cut
 from interlayer.problem import facts
 from interlayer.problem.border import accepted
 from interlayer.problem.facts import Noise
-from interlayer.problem.fidelity import Fidelity, fidelity_for, measurement_loss
+from interlayer.problem.fidelity import Fidelity, OfDataFidelity, measurement_loss
 from interlayer.problem.holdout import Split, split_measurements
+from interlayer.problem.likelihoods import UNBIASED, fidelity_for, unknown_noise
 from interlayer.problem.tasks import Task
 
 
@@ -31,8 +33,8 @@ class Problem:
         physics: the forward operator ``A`` with its noise and sensor, on images (B, C, H, W); a
             function that maps images to measurements becomes one.
         y: measurements (B, ...), finite, as a tensor or an array of any type, or several of them.
-        fidelity: the requested measurement error; ``None`` leaves it to the method, and
-            then to the noise.
+        fidelity: the requested measurement error, also one of `deepinv.optim`; ``None`` leaves it
+            to the method, and then to the noise.
         approximate: whether the operator is only thought to be the one that measured, as for a
             photo that came with no record of its making.
         task: the task that makes the operator again; ``None`` where it was not made from one.
@@ -49,7 +51,7 @@ class Problem:
 
     physics: Physics
     y: Tensor
-    fidelity: Fidelity | None = None
+    fidelity: Fidelity | DataFidelity | None = None
     task: Task | None = None
     approximate: bool = False
 
@@ -57,6 +59,8 @@ class Problem:
         physics, y = accepted(self.physics, self.y)
         object.__setattr__(self, "physics", physics)
         object.__setattr__(self, "y", y)
+        if isinstance(self.fidelity, DataFidelity):
+            object.__setattr__(self, "fidelity", OfDataFidelity(self.fidelity))
 
     def __len__(self) -> int:
         return len(self.y)
@@ -174,6 +178,17 @@ class Problem:
         """Whether the measurements of a linear operator fail to tell some colours apart."""
         return facts.leaves_colours_open(self.linear_physics, self.y)
 
+    @property
+    def own_fidelity(self) -> Fidelity | None:
+        """The measurement error that was asked for; ``None`` where none was."""
+        assert not isinstance(self.fidelity, DataFidelity)
+        return self.fidelity
+
+    @cached_property
+    def unknown_noise(self) -> str | None:
+        """The name of the noise model if no measurement error is known to suit it."""
+        return unknown_noise(self.physics)
+
     @cached_property
     def natural_fidelity(self) -> Fidelity:
         """The measurement error that suits the noise and the sensor."""
@@ -182,7 +197,7 @@ class Problem:
     @cached_property
     def least_squares(self) -> bool:
         """Whether least squares in the image are apt: a linear operator, and noise of mean 0."""
-        unbiased = isinstance(self.physics.noise_model, PoissonNoise)
+        unbiased = isinstance(self.physics.noise_model, UNBIASED)
         return self.linear and (unbiased or self.natural_fidelity is measurement_loss)
 
     @property

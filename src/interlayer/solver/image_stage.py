@@ -39,7 +39,7 @@ from interlayer.methods.estimators import (
     Estimator,
     Evidence,
 )
-from interlayer.problem.fidelity import measurement_loss
+from interlayer.problem.fidelity import Fidelity, measurement_loss
 from interlayer.problem.holdout import Best, Split, judged_pixels
 from interlayer.problem.problem import Problem
 from interlayer.solver.projections import project_onto_measurements
@@ -74,12 +74,18 @@ class ImageStage:
         split: the measurements that were fitted and those that judge; the latter must have judged
             the generator's estimates alone.
         estimators: estimators that may join.
+        judge: error of held-out measurements; by another than the squared one, a single estimate is
+            chosen in place of a combination, and nothing is projected.
     """
 
     def __init__(
-        self, problem: Problem, split: Split, estimators: Sequence[Estimator] = ()
+        self,
+        problem: Problem,
+        split: Split,
+        estimators: Sequence[Estimator] = (),
+        judge: Fidelity = measurement_loss,
     ) -> None:
-        self.problem, self.split = problem, split
+        self.problem, self.split, self.judge = problem, split, judge
         compares = split.judges and not problem.slow and not problem.colours_open
         self.estimators = [e for e in estimators if e.fits(problem)] if compares else []
 
@@ -169,13 +175,18 @@ class ImageStage:
         Its error counts as larger by the share ``doubt``.
         """
         predicted = self.problem.physics.A(candidate.x)
-        error = (1 + doubt) * measurement_loss(predicted, self.problem.y, self.split.held)
-        proposed = {"score": error, "x": candidate.x, "predicted": predicted}
+        x = candidate.x
+        error = (1 + doubt) * self.judge(predicted, self.problem.y, self.split.held, x)
+        proposed = {"score": error, "x": x, "predicted": predicted}
         own.offer(**proposed, level=candidate.level)
         return proposed
 
     def _weights(self, found: Sequence[Best]) -> Tensor:
         """Convex weights (K, B, 1, 1, 1) of the estimators' best images."""
+        if self.judge is not measurement_loss:
+            errors = torch.stack([own.score for own in found]).nan_to_num(torch.inf)
+            chosen = F.one_hot(errors.argmin(0), len(found)).T.to(self.problem.y.real.dtype)
+            return chosen[..., None, None, None]
         predicted = torch.stack([own["predicted"] for own in found])
         weights = stacking_weights(predicted, self.problem.y, self.split.held)
         return weights[..., None, None, None]
@@ -183,7 +194,7 @@ class ImageStage:
     def _consistent(self, x: Tensor) -> Tensor:
         """The nearest image with the same measurements, if they are exact, clipped to [0, 1]."""
         problem = self.problem
-        if problem.exact and not problem.slow:
+        if problem.exact and not problem.slow and self.judge is measurement_loss:
             x = project_onto_measurements(problem.linear_physics, problem.y, x)
         return x.clamp(0, 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -41,9 +42,15 @@ class Objective:
         Raises:
             InputError: if the method compares pictures and the measurements are none.
         """
-        fidelity = problem.fidelity or method.fidelity or problem.natural_fidelity
+        own = problem.own_fidelity or method.fidelity
+        if own is None and problem.unknown_noise is not None:
+            warnings.warn(
+                f"no measurement error is known that suits {problem.unknown_noise}; the squared "
+                "error is used, unless you give a fidelity",
+                stacklevel=5,
+            )
         perceptual = perceptual_term(problem, method.multiscale) if method.perceives else None
-        return cls(problem, split, fidelity, perceptual)
+        return cls(problem, split, own or problem.natural_fidelity, perceptual)
 
     def fit(self, predicted: Tensor, x: Tensor) -> Tensor:
         """Error (B,) of the fitted measurements."""

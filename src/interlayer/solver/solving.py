@@ -20,6 +20,7 @@ import torch
 from interlayer.generators import Generator
 from interlayer.memory import return_freed_memory
 from interlayer.methods.stages import Method, Stage
+from interlayer.problem.fidelity import measurement_loss
 from interlayer.problem.problem import Problem
 from interlayer.solver.adam import BatchAdam, Langevin, cosine_ramp
 from interlayer.solver.beginning import fitted, fitting, starting_space
@@ -66,13 +67,13 @@ def _begun(
     like = problem.y.new_zeros(len(problem), *generator.img_size, dtype=generator.dtype)
     if not problem.picture and not method.pictures_only:
         method = method.without_perceptual()
-    own = problem.fidelity or method.fidelity
     objective = Objective.of(problem, method, problem.split(like, settings.holdout, seeds))
     space = starting_space(generator, method, seeds, settings.start, like)
     recorder = Recorder(seeds, method.stages)
     image = None
-    if method.estimators is not None and own is None and problem.least_squares:
-        image = ImageStage(problem, objective.split, method.estimators)
+    own = problem.own_fidelity
+    if method.estimators is not None and (problem.linear if own else problem.least_squares):
+        image = ImageStage(problem, objective.split, method.estimators, own or measurement_loss)
     work = method.steps + (image.work if image is not None else 0)
     steps = _run_stages(objective, space, method.stages, recorder, work)
     if image is None:
