@@ -89,6 +89,15 @@ def test_entries_of_weight_0_do_not_count(name):
     torch.testing.assert_close(loss(x, y, mask, x), loss(x, other, mask, x))
 
 
+def test_where_no_photon_arrived_there_is_half_of_one():
+    physics = Denoising(LogPoissonNoise(20.0, 2.0))
+    y = torch.full((1, 3, 4, 4), 0.5)
+    y[..., 0] = torch.inf
+    with pytest.warns(UserWarning, match="no photon arrived in 12 measurements"):
+        problem = Problem(physics, y)
+    assert (20 * (-2 * problem.y[..., 0]).exp()).allclose(torch.tensor(0.5))
+
+
 class Odd(NoiseModel):
     """Noise that nobody has described."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from deepinv.physics import LinearPhysics, Physics, adjoint_function
+from deepinv.physics import LinearPhysics, LogPoissonNoise, Physics, adjoint_function
 from torch import Tensor
 
 from interlayer.errors import InputError
@@ -49,7 +49,7 @@ def accepted(physics: Any, y: Any) -> tuple[Physics, Tensor]:
     if isinstance(y, Sequence) or hasattr(y, "x"):  # a TensorList keeps its tensors in x
         parts = [_tensor(part) for part in getattr(y, "x", y)]
         physics, y = joined(physics, parts), join(parts)
-    y = _tensor(y)
+    y = _with_photons(physics, _tensor(y))
     if not y.isfinite().all():
         raise InputError("the measurements hold NaN or infinite values; remove or mask them first")
     return physics, y
@@ -151,6 +151,20 @@ def refuse_other_range(physics: Physics, y: Tensor, size: Sequence[int], sigma: 
 
 def _of_function(function: Callable[..., Any]) -> Physics:
     return Physics(A=lambda x, **kwargs: function(x))
+
+
+def _with_photons(physics: Physics, y: Tensor) -> Tensor:
+    """Measurements of log-Poisson noise in which no photon is taken as half of one."""
+    noise = physics.noise_model
+    if not isinstance(noise, LogPoissonNoise) or not y.isposinf().any():
+        return y
+    warnings.warn(
+        f"no photon arrived in {int(y.isposinf().sum())} measurements; they are taken as half of "
+        "one",
+        stacklevel=5,
+    )
+    darkest = (2 * noise.get_buffer("N0")).log() / noise.get_buffer("mu")
+    return torch.where(y.isposinf(), darkest.to(y).reshape(-1, *[1] * (y.ndim - 1)), y)
 
 
 def _tensor(y: Any) -> Tensor:
