@@ -35,8 +35,6 @@ class Sequential(Generator):
         image_range: values of black and white in the module's images: ``(-1, 1)`` after a tanh,
             ``(0, 1)`` after a sigmoid.
         name: name of the generator in results.
-        call: function ``(module, z) -> images`` for a module whose forward takes more than the
-            code, or gives more than images; by default ``module(z)``.
 
     Raises:
         InputError: if a cut does not exist, is not reached exactly once or is not all that the
@@ -57,7 +55,6 @@ class Sequential(Generator):
         *,
         image_range: tuple[float, float] = (-1.0, 1.0),
         name: str = "sequential",
-        call: Callable[[nn.Module, Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         if not image_range[0] < image_range[1]:
@@ -65,8 +62,6 @@ class Sequential(Generator):
         self.name, self.image_range = name, image_range
         self.latent_shape = tuple(latent_shape)
         whole = copy.deepcopy(module).float().eval().requires_grad_(False)
-        if call is not None:
-            whole, cuts = _Called(whole, call), [f"module.{cut}" for cut in cuts]
         for part in whole.modules():
             if getattr(part, "inplace", False) is True:
                 setattr(part, "inplace", False)  # noqa: B010 - a layer must not change its input
@@ -139,8 +134,23 @@ class Sequential(Generator):
         return (state.h - black) / (white - black)
 
 
-class _Called(nn.Module):
-    """A module that is called in a way of its own."""
+class Adapted(nn.Module):
+    """A module whose forward takes more than the code, or gives more than images, for `Sequential`.
+
+    Args:
+        module: network; its submodules are ``module.NAME`` where cuts are named.
+        call: function ``(module, z) -> images`` that calls it.
+
+    >>> class Pair(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.up = nn.Linear(4, 12)
+    ...     def forward(self, z, scale):
+    ...         return scale * self.up(z).view(-1, 3, 2, 2), None
+    >>> decoder = Adapted(Pair(), lambda module, z: module(z, 0.5)[0])
+    >>> Sequential(decoder, cuts=["module.up"], latent_shape=(4,)).num_layers
+    2
+    """
 
     def __init__(self, module: nn.Module, call: Callable[[nn.Module, Tensor], Tensor]) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ from deepinv.physics import LinearPhysics, LogPoissonNoise, Physics, adjoint_fun
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.problem.joined import join, joined
+from interlayer.problem.joined import as_one, join
 
 TOLERANCE = 1e-3  # of the dot test, relative to the norms
 FAR = 10.0  # times the measurements of a white image
@@ -48,7 +48,7 @@ def accepted(physics: Any, y: Any) -> tuple[Physics, Tensor]:
         physics = _of_function(physics)
     if isinstance(y, Sequence) or hasattr(y, "x"):  # a TensorList keeps its tensors in x
         parts = [_tensor(part) for part in getattr(y, "x", y)]
-        physics, y = joined(physics, parts), join(parts)
+        physics, y = as_one(physics, parts), join(parts)
     y = _with_photons(physics, _tensor(y))
     if not y.isfinite().all():
         raise InputError("the measurements hold NaN or infinite values; remove or mask them first")
@@ -92,16 +92,18 @@ def taking(physics: Physics, y: Tensor, size: Sequence[int]) -> Physics:
     )
 
 
-def with_adjoint(physics: LinearPhysics, y: Tensor, size: Sequence[int]) -> LinearPhysics:
-    """A linear operator whose ``A_adjoint`` passes one dot test, ``<Ax, v> = <x, Aᵀv>``.
+def with_adjoint(physics: Physics, y: Tensor, size: Sequence[int]) -> Physics:
+    """The operator, with an ``A_adjoint`` that passes one dot test ``<Ax, v> = <x, Aᵀv>``.
 
-    Where it does not, automatic differentiation makes the transpose, and a warning says so.
+    Where that of a linear operator does not, automatic differentiation makes the transpose, and a warning says so.
 
     Args:
         physics: the operator.
         y: measurements (B, ...).
         size: shape (C, H, W) of the images.
     """
+    if not isinstance(physics, LinearPhysics):
+        return physics
     rng = torch.Generator().manual_seed(0)
     x = torch.rand((len(y), *size), generator=rng).to(y.device)
     v = torch.randn(y.shape, generator=rng).to(y)

@@ -25,6 +25,7 @@ class Fidelity(Protocol):
 
 
 DARK_PHOTONS = 0.1
+DARK = 0.02  # level up to which a pixel may be black by itself
 
 
 class OfDataFidelity:
@@ -161,7 +162,7 @@ def bernoulli_loss(
     x: Tensor | None = None,
     *,
     p: float | Tensor,
-    s: float = 0.02,
+    s: float = DARK,
 ) -> Tensor:
     r"""Squared error of measurements some of which are dead: 0 with probability ``p``.
 
@@ -288,12 +289,11 @@ def impulse_loss(
     *,
     p: float | Tensor,
     q: float | Tensor,
-    s: float = 0.02,
 ) -> Tensor:
     r"""Squared error of measurements some of which are black or white instead.
 
     As `bernoulli_loss`, with impulses of both kinds: ``y = 0`` with probability ``p``, 1 with
-    probability ``q``, else ``y ~ N(a, s²)``.
+    probability ``q``, else ``y ~ N(a, s²)`` with ``s = 0.02``.
 
     Args:
         predicted: noiseless measurements ``A(x)`` (B, ...), real.
@@ -302,14 +302,13 @@ def impulse_loss(
         x: the image, ignored here.
         p: probability in [0, 1] of black, a number or a tensor that broadcasts to ``y``.
         q: probability in [0, 1] of white, together with ``p`` at most 1.
-        s: level up to which a pixel may be black or white by itself, in units of ``y``.
 
     >>> predicted, y = torch.tensor([[0.5, 0.9]]), torch.tensor([[0.6, 0.0]])
     >>> round(impulse_loss(predicted, y, torch.ones(1, 1), p=0.5, q=0.5).item(), 4)
     0.0053
     """
     p, q = (torch.as_tensor(t, dtype=y.dtype, device=y.device) for t in (p, q))
-    scale = 2 * s**2
+    scale = 2 * DARK**2
     squared = (predicted - y).square()
     alive = torch.log((1 - p - q).clamp_min(0)) - squared / scale
     black, white = (-scale * torch.logaddexp(t.log(), alive) for t in (p, q))

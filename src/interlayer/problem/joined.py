@@ -64,7 +64,7 @@ class LinearJoined(Joined, LinearPhysics):
         return self.physics.A_adjoint(TensorList(self.parts(y)), **kwargs)
 
 
-def joined(physics: Physics, parts: Sequence[Tensor]) -> Physics:
+def as_one(physics: Physics, parts: Sequence[Tensor]) -> Physics:
     """The operator whose measurements are those of ``physics``, joined."""
     linear = isinstance(physics, LinearPhysics)
     return (LinearJoined if linear else Joined)(physics, parts)

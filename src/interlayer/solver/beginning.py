@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from deepinv.physics import LinearPhysics
 from torch import Tensor
 
 from interlayer.errors import InputError
@@ -53,7 +52,7 @@ def fitting(problem: Problem, generator: Generator) -> Problem:
         physics, y = physics.to(device), y.to(device)
     size = generator.img_size
     physics = taking(physics, y, size)
-    if isinstance(physics, LinearPhysics) and not problem.slow:
+    if not problem.slow:
         physics = with_adjoint(physics, y, size)
     if problem.noise.source in ("none", "known"):
         refuse_other_range(physics, y, size, problem.noise.sigma or 0.0)
