@@ -9,8 +9,9 @@ from typing import Any
 from interlayer.generators import Generator
 from interlayer.problem.fidelity import LOSSES
 from interlayer.problem.problem import Problem
-from interlayer.solver.by_name import reconstruct
-from interlayer.solver.records import Settings, State
+from interlayer.solver.by_name import named_method, reconstruct
+from interlayer.solver.records import GeneratorPoint, Settings, State
+from interlayer.solver.solving import iterate
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Approach:
         holdout: fraction of the measurements that judge.
         loss: the measurement error, a key of `LOSSES`.
         samples: number of solutions to find; their mean is the estimate.
+        start: point to go on from, with the stages from its layer on.
     """
 
     method: str = "auto"
@@ -34,17 +36,25 @@ class Approach:
     holdout: float = 0.1
     loss: str = "auto"
     samples: int = 1
+    start: GeneratorPoint | None = None
 
     def states(self, problem: Problem, generator: Generator) -> Iterator[State]:
         """The steps of solving a problem; raises as `reconstruct` does."""
+        problem = replace(problem, fidelity=LOSSES[self.loss])
+        settings = Settings(self.seed, self.holdout, self.start)
+        if self.start is not None:
+            method = named_method(self.method, self.quality, self.steps).within(
+                generator.num_layers
+            )
+            return iterate(problem, generator, method.onwards(self.start.layer), settings)
         return reconstruct(
-            replace(problem, fidelity=LOSSES[self.loss]),
+            problem,
             generator,
             self.method,
             quality=self.quality,
             steps=self.steps,
             samples=self.samples,
-            settings=Settings(self.seed, self.holdout),
+            settings=settings,
         )
 
     def header(self, problem: Problem, generator: Generator) -> dict[str, Any]:

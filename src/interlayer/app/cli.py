@@ -18,10 +18,14 @@ from interlayer.app.imagine import imagine_class
 from interlayer.app.recover import (
     Recovery,
     folders,
+    point_in,
     recover_film,
     recover_one,
     refuse_misfits,
+    source_of,
+    stored_problem,
 )
+from interlayer.app.rerun import arguments_again, plain_arguments, say_whether_the_same
 from interlayer.app.restore import restore_photos
 from interlayer.app.studies import app as bench
 from interlayer.errors import InputError
@@ -32,7 +36,6 @@ from interlayer.media.images import write_image
 from interlayer.media.video import read_frames
 from interlayer.memory import keep_freed_memory
 from interlayer.problem.fidelity import LOSSES
-from interlayer.problem.measurements import load_problem
 from interlayer.problem.tasks import TASKS
 from interlayer.recipes.films import Film
 from interlayer.solver.by_name import QUALITIES, method_names, named_method
@@ -157,7 +160,7 @@ def generate(
 @app.command()
 def recover(
     photos: options.Photos = None,
-    task: options.TaskName = "circulant:0.01",
+    task: options.TaskName = None,
     method: options.MethodName = "auto",
     quality: options.Quality = "normal",
     out: options.Out = Path("recovered"),
@@ -178,30 +181,52 @@ def recover(
     paste_back: options.PasteBack = False,
     sequence: options.Sequence = None,
     frame_steps: options.FrameSteps = 30,
+    keep_point: options.KeepPoint = False,
+    go_on: options.GoOn = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Measure photos and recover them, or recover from given measurements."""
+    arguments = plain_arguments(locals())
     for name, known in ((method, method_names()), (quality, QUALITIES), (loss, LOSSES)):
         if name not in known:
             raise InputError(f"{name!r} is none of {', '.join(known)}")
-    approach = Approach(method, quality, steps, seed, holdout, loss, samples)
-    turned = face if align else None
+    names = source_of(photos, measurements, sequence, go_on)
+    approach = Approach(method, quality, steps, seed, holdout, loss, samples, point_in(go_on))
+    turned, made_by = face if align else None, task or options.TASK
     recovery = Recovery(
-        task, approach, measured, keep_known, turned, paste_back, as_json, mask_is, white
+        made_by,
+        approach,
+        measured,
+        keep_known,
+        turned,
+        paste_back,
+        as_json,
+        mask_is,
+        white,
+        arguments,
     )
-    if bool(photos) + bool(measurements) + bool(sequence) != 1:
-        raise InputError("give photos, --measurements FILE or --sequence PATH, and not two of them")
     if measured and not photos:
         raise InputError("--measured takes photos, and no other source")
     refuse_misfits(recovery, of_sequence=sequence is not None)
     writable_folder(out)
-    stored = load_problem(measurements) if measurements else None
+    stored = stored_problem(measurements, go_on, task)
     model = loading.load(generator, label=label, note=say)
     if sequence:
         stages = named_method(method, quality, steps).within(model.num_layers)
-        film = Film(task, stages, frame_steps, seed, holdout)
+        film = Film(made_by, stages, frame_steps, seed, holdout)
         recover_film(read_frames(sequence, model.resolution), film, model, out / sequence.stem)
         return
-    names = [str(measurements)] if measurements else list(photos or [])
     for name, folder in zip(names, folders(out, names), strict=True):
         recover_one(name, folder, recovery, model, stored)
+
+
+@app.command()
+def rerun(
+    file: Annotated[Path, typer.Argument(help="The result.json of a recovery.")],
+    out: options.Out = Path("rerun"),
+) -> None:
+    """Repeat a recovery with the same flags, inputs and threads, and compare the pictures."""
+    arguments = arguments_again(file, out)
+    recover(**arguments)
+    names = arguments["photos"] or [str(arguments["measurements"] or arguments["go_on"])]
+    say_whether_the_same(file, folders(out, names)[0] / "result.json")

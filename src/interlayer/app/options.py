@@ -23,7 +23,8 @@ MEASURED_HELP = (
 Generators = Annotated[str, Option(help="Named weights or a weights file.")]
 Label = Annotated[int | None, Option(min=0, help="Class to draw, for class-conditional weights.")]
 Photos = Annotated[list[str] | None, Argument(help="Photo files, or sample:astronaut.")]
-TaskName = Annotated[str, Option("--task", help=TASK_HELP)]
+TASK = "circulant:0.01"
+TaskName = Annotated[str | None, Option("--task", help=TASK_HELP, show_default=TASK)]
 MethodName = Annotated[str, Option("--method", help=f"One of: {', '.join(method_names())}.")]
 Quality = Annotated[str, Option(help=f"Time to spend: {', '.join(QUALITIES)}.")]
 Steps = Annotated[int | None, Option(min=1, help="Number of steps in all, instead of --quality.")]
@@ -55,5 +56,13 @@ PasteBack = Annotated[bool, Option(help="Also paste the recovered face back into
 Sequence = Annotated[Path | None, Option(help="A video or a folder of frames, instead of photos.")]
 FrameSteps = Annotated[
     int, Option(min=1, help="Number of steps for every frame of a sequence but the first.")
+]
+KeepPoint = Annotated[
+    bool,
+    Option(help="Also write the solution as a file to --continue from, of up to 100 MB."),
+]
+GoOn = Annotated[
+    Path | None,
+    Option("--continue", help="Results folder of a recovery with --keep-point to go on from."),
 ]
 AsJson = Annotated[bool, Option("--json", help="Print the results to stdout.")]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rich.progress import TaskID
 from torch import Tensor
 
 from interlayer.app.approach import Approach
 from interlayer.app.console import INTERRUPTED, progress_bar, say, watched
+from interlayer.app.rerun import record_of
 from interlayer.app.results import report, write_results
 from interlayer.errors import InputError
 from interlayer.generators import Generator
@@ -21,7 +23,7 @@ from interlayer.media.images import read_image, write_image
 from interlayer.media.masks import Meaning
 from interlayer.media.samples import SAMPLE, sample_photo
 from interlayer.media.video import Frames, write_video
-from interlayer.problem.measurements import measure
+from interlayer.problem.measurements import load_problem, measure
 from interlayer.problem.problem import Problem
 from interlayer.recipes.damaged_photos import (
     Reading,
@@ -30,7 +32,10 @@ from interlayer.recipes.damaged_photos import (
     read_measured,
 )
 from interlayer.recipes.films import Film, recover_sequence
-from interlayer.solver.records import Samples, Solution, State
+from interlayer.recipes.saving import load_solution, save_solution
+from interlayer.solver.records import GeneratorPoint, Samples, Solution, State
+
+POINT = "solution.safetensors"
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Recovery:
         as_json: whether the figures are printed.
         meaning: what white is in the masks of measured photos; ``None`` guesses.
         white: value that is white in measured photos of more than 8 bits; ``None`` guesses.
+        arguments: flags that were given, as JSON holds them.
     """
 
     task: str
@@ -59,6 +65,7 @@ class Recovery:
     as_json: bool = False
     meaning: Meaning | None = None
     white: float | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 def refuse_misfits(recovery: Recovery, of_sequence: bool) -> None:
@@ -113,8 +120,11 @@ def recover_one(
         "square": None if square is None else [[c.real, c.imag] for c in square.corners],
         **report(solution, x, interrupted),
         "misfit": misfit_of(problem, solution.x_hat),
+        "run": record_of(recovery.arguments, name, problem, model),
     }
     write_results(folder, problem, solution, x, result, animation)
+    if recovery.arguments["keep_point"]:
+        save_solution(solution, folder / POINT)
     if recovery.paste_back and photo is not None and square is not None:
         write_image(folder / "pasted.png", paste_back(photo, square, solution.x_hat))
     if recovery.as_json:
@@ -126,6 +136,60 @@ def recover_one(
     if interrupted:
         say("interrupted: what was written is the best estimate so far")
         sys.exit(INTERRUPTED)
+
+
+def point_in(folder: Path | None) -> GeneratorPoint | None:
+    """The point that a recovery reached, to go on from.
+
+    Raises:
+        InputError: if there is a folder that has none.
+    """
+    if folder is None:
+        return None
+    if not (folder / POINT).is_file():
+        raise InputError(f"{folder} holds no {POINT}; recover with --keep-point to go on later")
+    point = load_solution(folder / POINT).point
+    if point is None:
+        raise InputError(f"{folder} is of a method without a generator, which has no point")
+    return point
+
+
+def source_of(
+    photos: Sequence[str] | None,
+    measurements: Path | None,
+    sequence: Path | None,
+    go_on: Path | None,
+) -> list[str]:
+    """Names of what is recovered, of which there is one kind.
+
+    Raises:
+        InputError: if there is none, or there are several.
+    """
+    if bool(photos) + bool(measurements) + bool(sequence) + bool(go_on) != 1:
+        raise InputError(
+            "give photos, --measurements FILE, --sequence PATH or --continue DIR, and not two of "
+            "them"
+        )
+    return list(photos or [str(measurements or sequence or go_on)])
+
+
+def stored_problem(file: Path | None, folder: Path | None, task: str | None) -> Problem | None:
+    """Measurements from a file or a results folder, which must be those of the task, if given.
+
+    Raises:
+        InputError: if the file is bad or of another task.
+    """
+    file = folder / "measurements.pt" if folder else file
+    if file is None:
+        return None
+    problem = load_problem(file)
+    made = problem.task
+    if task is not None and made is not None and task != made.text:
+        raise InputError(
+            f"{file} was measured by {made.text}, not by {task}; leave out --task, or give the "
+            "photo itself"
+        )
+    return problem
 
 
 def recover_film(frames: Frames, film: Film, model: Generator, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from interlayer.errors import InputError
 from interlayer.methods.estimators import Estimator
 from interlayer.problem.fidelity import Fidelity
 
@@ -202,6 +203,20 @@ class Method:
     def within(self, num_layers: int) -> Method:
         """The method without stages that a generator of ``num_layers`` lacks, steps kept."""
         stages = tuple(stage for stage in self.stages if stage.layer < num_layers)
+        return replace(self, stages=stages).scaled(self.steps)
+
+    def onwards(self, layer: int) -> Method:
+        """The method from a layer on, to go on from a point there, steps kept.
+
+        Raises:
+            InputError: if it has no such stage.
+        """
+        stages = tuple(s for s in self.stages if s.layer >= layer and not s.goes_back)
+        if not stages:
+            raise InputError(
+                f"{self.name} moves no layer from {layer} on, where the point is; give a method "
+                "that goes as deep, such as auto"
+            )
         return replace(self, stages=stages).scaled(self.steps)
 
     def scaled(self, steps: int) -> Method:

@@ -95,7 +95,8 @@ def taking(physics: Physics, y: Tensor, size: Sequence[int]) -> Physics:
 def with_adjoint(physics: Physics, y: Tensor, size: Sequence[int]) -> Physics:
     """The operator, with an ``A_adjoint`` that passes one dot test ``<Ax, v> = <x, Aᵀv>``.
 
-    Where that of a linear operator does not, automatic differentiation makes the transpose, and a warning says so.
+    Where that of a linear operator does not, automatic differentiation makes the transpose, and a
+    warning says so.
 
     Args:
         physics: the operator.
