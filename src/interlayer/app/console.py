@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from interlayer.app.results import Animation
+from interlayer.recipes.watching import LoggedProgress
 from interlayer.solver.records import Solution, State
 
 INTERRUPTED = 130
@@ -41,15 +40,6 @@ def watched(states: Iterator[State]) -> tuple[Solution, Animation, bool]:
     return state.solution(), animation, interrupted
 
 
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A progress bar on standard error with loss and time left."""
-    columns = (
-        TextColumn("{task.description:>10}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[loss]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err) as bar:
-        yield bar
+def progress_bar() -> LoggedProgress:
+    """Bars on standard error with loss and time left, to be entered; lines where it is a log."""
+    return LoggedProgress(err)
