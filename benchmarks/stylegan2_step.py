@@ -48,12 +48,13 @@ class TextbookStyleGAN2:
         """One resolution block; the state is as in `StyleGAN2.layer`."""
         assert state.ws is not None
         size, output = 4 * 2**index, self.layout.output
-        gain = 0.5**0.5 if output == "resnet" and index else 1.0
         h = self.tensors["constant"].repeat(len(state.ws), 1, 1, 1) if index == 0 else state.h
         assert h is not None
         before = h
         for conv in self.layout.convolutions(index):
             position = Layout.position(conv)
+            residual = output == "resnet" and index and conv.endswith("conv1")
+            gain = 0.5**0.5 if residual else 1.0
             h = self.modulated(h, conv, state.ws[:, position], up=conv.endswith("conv0"))
             if self.layout.noise:
                 h = h + state.noise[position] * self.tensors[f"{conv}.strength"]

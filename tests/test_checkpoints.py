@@ -334,6 +334,17 @@ def test_source_in_a_file_is_not_run() -> None:
 
 
 @needs_fixtures
+def test_a_linear_mapping_stays_linear_once_it_is_converted(tmp_path: Path) -> None:
+    target = tmp_path / "linear.safetensors"
+    convert(FIXTURES / "nv_ada_linear_map.pkl", target)
+    arrays = np.load(FIXTURES / "nv_ada_linear_map.npz", allow_pickle=False)
+    G = load_generator(target)
+    assert isinstance(G, StyleGAN2)
+    found = G.truncate(G.mapping(torch.from_numpy(arrays["z"])))
+    torch.testing.assert_close(found, torch.from_numpy(arrays["w"]), atol=2e-5, rtol=0)
+
+
+@needs_fixtures
 @pytest.mark.parametrize("name", ["nv_ada_skip_32", "nv_ada_skip_64_clamp", "nv_ada_cond_32"])
 def test_every_tensor_of_the_published_files_is_found(name: str) -> None:
     arrays = np.load(FIXTURES / f"{name}.npz", allow_pickle=False)

@@ -105,8 +105,8 @@ class Layout:
         """Infer the layout from the shapes of all tensors.
 
         Args:
-            shapes: shapes by our names; ``mapping.mean``, ``latent.*`` and ``statistics.*`` may be
-                among them.
+            shapes: shapes by our names; ``mapping.mean``, ``mapping.activation``, ``latent.*`` and
+                ``statistics.*`` may be among them.
             called: function from our name of a tensor to the file's, for messages.
 
         Raises:
@@ -134,7 +134,7 @@ class Layout:
 
     def check(self, shapes: Mapping[str, Shape], called: Callable[[str], str]) -> None:
         """Refuse shapes that are not those of this layout; see `infer`."""
-        optional: dict[str, Shape] = {"mapping.mean": (self.w_dim,)}
+        optional: dict[str, Shape] = {"mapping.mean": (self.w_dim,), "mapping.activation": (2,)}
         optional |= dict.fromkeys(("latent.mean", "latent.std"), (self.w_dim,))
         for i in range(1, len(self.channels)):
             optional[f"statistics.{i}"] = (self.channels[i - 1], 1, 1)

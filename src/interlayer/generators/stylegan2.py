@@ -154,12 +154,12 @@ class StyleGAN2(StyleGenerator):
         """Apply one resolution block, and add its term to the image."""
         assert state.ws is not None
         output = self.layout.output
-        gain = ROOT_HALF if output == "resnet" and index else 1.0
         h = self._get("constant").expand(len(state.ws), -1, -1, -1) if index == 0 else state.h
         assert h is not None
         h = before = h.to(self._dtype(index), memory_format=torch.channels_last)
         for conv in self.layout.convolutions(index):
-            h = self._convolution(h, conv, state, gain)
+            residual = output == "resnet" and index and conv.endswith("conv1")
+            h = self._convolution(h, conv, state, ROOT_HALF if residual else 1.0)
         if output == "resnet" and index:
             h = h + self._shortcut(before, index)
         rgb = None if state.rgb is None else modulation.double(state.rgb, self._get("blur"))

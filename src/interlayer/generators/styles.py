@@ -55,10 +55,14 @@ class StyleGenerator(Generator):
         return torch.stack([F.linear(each, weight, bias) for each in w])
 
     def fully_connected(self, w: Tensor, depth: int) -> Tensor:
-        """Apply the mapping network's layers, ``w <- √2 lrelu_0.2(W_i w + b_i)``."""
+        """Apply the mapping network's layers, ``w <- √2 lrelu_0.2(W_i w + b_i)``.
+
+        A tensor ``mapping.activation`` holds another slope, and another gain than √2.
+        """
+        slope, gain = getattr(self, "mapping_activation", torch.tensor([0.2, 2**0.5])).tolist()
         for i in range(depth):
             w = F.linear(w, self._get(f"mapping.{i}.weight"), self._get(f"mapping.{i}.bias"))
-            w = F.leaky_relu(w, 0.2) * 2**0.5
+            w = F.leaky_relu(w, slope) * gain
         return w
 
     @torch.no_grad()

@@ -23,6 +23,7 @@ _ENTRIES_LIMIT = 100_000
 _DEPTH_LIMIT = 8
 _LONGEST_PART = 80
 _SHARING_LIMIT = 16
+_ACTIVATIONS = {"lrelu": (0.2, 2**0.5), "linear": (1.0, 1.0), "relu": (0.0, 2**0.5)}
 _PLAIN_VALUES = ("conv_clamp", "activation", "bias_gain")
 _FILTERS = (".resample_filter", ".blur.kernel", ".upsample.kernel")
 _DISCRIMINATOR_KEYS = re.compile(r"(b\d+\.fromrgb|b4\.out|final_conv|final_linear)\.")
@@ -47,6 +48,7 @@ class ForeignGenerator:
         conv_clamp: bound on activations, if any.
         tensors: tensors to load, by our names.
         mapping_rate: learning rate multiplier of the mapping network.
+        mapping_activation: slope below 0 and gain of the mapping network's rectifiers.
     """
 
     kind: str
@@ -54,6 +56,7 @@ class ForeignGenerator:
     conv_clamp: float | None
     tensors: dict[str, LazyTensor]
     mapping_rate: float
+    mapping_activation: tuple[float, float]
 
     def load(self) -> dict[str, Tensor]:
         """Load the tensors that `StyleGAN2` takes, in float32."""
@@ -62,7 +65,11 @@ class ForeignGenerator:
         for name, value in whole.items():
             if not value.is_floating_point() or not value.isfinite().all():
                 raise InputError(f"the tensor {name!r} holds values that are not finite numbers")
-        return fold_gains(whole, self.mapping_rate, scaled_convolutions=self.kind == "rosinality")
+        scaled = self.kind == "rosinality"
+        folded = fold_gains(whole, self.mapping_rate, scaled_convolutions=scaled)
+        if self.mapping_activation != _ACTIVATIONS["lrelu"]:
+            folded["mapping.activation"] = torch.tensor(self.mapping_activation)
+        return folded
 
 
 def find_generator(file: TorchFile, size: int) -> ForeignGenerator:
@@ -90,7 +97,12 @@ def find_generator(file: TorchFile, size: int) -> ForeignGenerator:
     layout = Layout.infer(shapes, lambda ours: back.get(ours, ours))
     _check_size(tensors.values(), size)
     return ForeignGenerator(
-        kind, layout, _conv_clamp(found.values), tensors, _mapping_rate(found.values)
+        kind,
+        layout,
+        _conv_clamp(found.values),
+        tensors,
+        _mapping_rate(found.values),
+        _mapping_activation(found.values),
     )
 
 
@@ -220,6 +232,17 @@ def _conv_clamp(values: Mapping[str, Mapping[str, Any]]) -> float | None:
     if bounds or (bound is not None and not 0 < bound < float("inf")):
         raise InputError("the generator's layers do not have one positive bound conv_clamp")
     return bound
+
+
+def _mapping_activation(values: Mapping[str, Mapping[str, Any]]) -> tuple[float, float]:
+    """Slope below 0 and gain of the rectifiers that all layers of the mapping network share."""
+    names = {v.get("activation", "lrelu") for k, v in values.items() if "mapping.fc" in k}
+    name = names.pop() if names else "lrelu"
+    if names or name not in _ACTIVATIONS:
+        raise InputError(
+            f"the mapping network's activations are not all one of {', '.join(_ACTIVATIONS)}"
+        )
+    return _ACTIVATIONS[name]
 
 
 def _mapping_rate(values: Mapping[str, Mapping[str, Any]]) -> float:
