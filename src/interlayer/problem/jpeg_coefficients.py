@@ -67,7 +67,7 @@ class Steps(NamedTuple):
         """The standard deviation of what they do to the pixels of a picture, in units of white.
 
         >>> round(255 * Steps.of_quality(90).pixel_sigma, 1)
-        5.3
+        4.8
         """
         luma, chroma = (table.square().mean().item() for table in self)
         return ((luma + 2 * chroma) / 3) ** 0.5 * _ROUNDED / 255

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +14,8 @@ from interlayer.errors import InputError
 from interlayer.media.files import replacing
 from interlayer.problem.problem import Problem
 from interlayer.problem.tasks import Task, make_physics, runs_code, tensors_of
+
+LARGEST = 2**14  # pixels on a side of an image that measurements may be of
 
 
 def measure(x: Tensor, task: str, seed: int) -> Problem:
@@ -28,6 +32,32 @@ def measure(x: Tensor, task: str, seed: int) -> Problem:
     y = physics(x.cpu()).to(x.device)  # random numbers are the same on every device
     of_task = Task(task, img_size, seed, tensors_of(physics))
     return Problem(physics.to(x.device), y, task=of_task)
+
+
+_UNREADABLE = (  # what torch.load raises for files that are damaged or of another kind
+    RuntimeError,
+    pickle.UnpicklingError,
+    EOFError,
+    OSError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    TypeError,
+    ValueError,
+    AttributeError,
+)
+
+
+def _stored_task(stored: Mapping[str, Any]) -> Task:
+    """The task that a file of measurements names; raises unless every value is of its kind."""
+    text, seed, size, masks = (stored[name] for name in ("task", "seed", "img_size", "masks"))
+    whole = all(isinstance(n, int) and 0 < n <= LARGEST for n in size) and len(size) == 3
+    tensors = all(isinstance(tensor, Tensor) for tensor in masks.values())
+    if not (isinstance(text, str) and isinstance(seed, int) and whole and tensors):
+        raise TypeError("no task")
+    if not 0 <= seed < 2**63:
+        raise ValueError("no seed")
+    return Task(text, tuple(size), seed, dict(masks))
 
 
 def save_problem(problem: Problem, path: Path) -> None:
@@ -62,19 +92,10 @@ def load_problem(path: Path) -> Problem:
         raise InputError(f"{path} does not exist; give a measurements.pt that recover has written")
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        y, masks = stored["y"], dict(stored["masks"])
-        if not all(isinstance(tensor, Tensor) for tensor in (y, *masks.values())):
-            raise TypeError("measurements and masks are tensors")
-        task = Task(str(stored["task"]), tuple(stored["img_size"]), int(stored["seed"]), masks)
-    except (
-        RuntimeError,
-        pickle.UnpicklingError,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-    ):
+        y, task = stored["y"], _stored_task(stored)
+        if not isinstance(y, Tensor):
+            raise TypeError("measurements are a tensor")
+    except _UNREADABLE:
         raise InputError(
             f"{path} is not a measurements file; give a measurements.pt that recover has written"
         ) from None

@@ -84,15 +84,36 @@ def load_generator(
     with naming_file(path):
         checkpoint = read_checkpoint(path)
         tensors, name = checkpoint.load(), name or path.stem
+        for key, value in tensors.items():
+            if not value.isfinite().all():
+                raise InputError(
+                    f"the tensor {key[:80]!r} holds values that are not finite numbers"
+                )
         if checkpoint.architecture == "mobilestylegan":
-            return MobileStyleGAN(tensors, name)
-        return StyleGAN2(
-            tensors,
-            conv_clamp=checkpoint.conv_clamp,
-            label=label,
-            precision=precision,
-            name=name,
-        )
+            generator = MobileStyleGAN(tensors, name)
+        else:
+            generator = StyleGAN2(
+                tensors,
+                conv_clamp=checkpoint.conv_clamp,
+                label=label,
+                precision=precision,
+                name=name,
+            )
+        _draw_once(generator)
+        return generator
+
+
+@torch.no_grad()
+def _draw_once(generator: Generator) -> None:
+    """Refuse a generator whose mean picture is none.
+
+    Raises:
+        InputError: if it holds values that are not finite, or far beyond black and white.
+    """
+    state = generator.start(torch.zeros(1, *generator.latent_shape))
+    picture = generator.image(generator.run(state, 0, generator.num_layers))
+    if not picture.isfinite().all() or picture.abs().max() > FARTHEST:
+        raise InputError("its weights give no picture, but values that are not finite or huge")
 
 
 def convert(
@@ -139,6 +160,9 @@ def inspect(path: str | Path) -> Checkpoint:
     path = Path(path)
     with naming_file(path):
         return read_checkpoint(path)
+
+
+FARTHEST = 1e4  # value of a pixel that a picture may have
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -233,6 +257,6 @@ def _conv_clamp_setting(settings: str) -> float | None:
                 return None
             case {**others} if not others:
                 return None
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # a number of thousands of digits too
         pass
     raise InputError("the .safetensors file's settings are damaged")

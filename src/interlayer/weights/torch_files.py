@@ -71,8 +71,11 @@ class LazyTensor:
     def load(self) -> Tensor:
         """Read the tensor into memory of its own, contiguous."""
         raw = bytearray(self.storage.read())
-        if len(raw) < self.storage.numel * self.storage.dtype.itemsize:
+        said = self.storage.numel * self.storage.dtype.itemsize
+        if len(raw) < said:
             raise InputError("a storage in the file is shorter than the file says; it is cut short")
+        if len(raw) > said:
+            raise InputError("a storage in the file is longer than the file says; it is damaged")
         if not raw:
             return torch.empty(self.shape, dtype=self.storage.dtype)
         flat = torch.frombuffer(raw, dtype=self.storage.dtype)

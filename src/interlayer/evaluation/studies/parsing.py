@@ -9,6 +9,9 @@ from interlayer.errors import InputError
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+MOST_DIGITS, MOST_SEEDS = 12, 1_000_000
+
+
 def parse_seeds(text: str) -> list[int]:
     """Seeds of ``0-7`` or ``3,5,8`` or a mixture.
 
@@ -21,9 +24,13 @@ def parse_seeds(text: str) -> list[int]:
     seeds: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
-        if not first.isdigit() or not (last or first).isdigit() or int(last or first) < int(first):
-            raise InputError(f"{text!r} is not a list of seeds; write 0-7 or 3,5,8")
-        seeds += range(int(first), int(last or first) + 1)
+        ends = (first, last or first)
+        if not all(end.isdecimal() and len(end) <= MOST_DIGITS for end in ends):
+            raise InputError(f"{text[:80]!r} is not a list of seeds; write 0-7 or 3,5,8")
+        low, high = map(int, ends)
+        if not 0 <= high - low < MOST_SEEDS - len(seeds):
+            raise InputError(f"{text[:80]!r} is no list of 1 to {MOST_SEEDS} seeds")
+        seeds += range(low, high + 1)
     return seeds
 
 
