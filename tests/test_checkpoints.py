@@ -210,7 +210,7 @@ def test_other_networks_are_told_apart(tmp_path: Path) -> None:
 def test_foreign_or_damaged_safetensors_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
     save_file({"a": torch.zeros(2)}, path)
-    assert "not written by `interlayer convert`" in refusal(path)
+    assert "holds no StyleGAN2 generator (tensors: 'a')" in refusal(path)
     convert(written(tmp_path, nvidia_pickle(nvidia_tensors(small_tensors()))), path)
     content = path.read_bytes()
     assert "damaged" in refusal(written(tmp_path, content[: len(content) // 2]))

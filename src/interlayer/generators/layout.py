@@ -31,6 +31,7 @@ class Layout:
         noise: whether convolutions have noise maps.
         num_classes: length of the class condition, 0 for none.
         embedding: width of the embedded condition.
+        colours: number of channels of the image, 1 to 4.
     """
 
     channels: tuple[int, ...]
@@ -40,6 +41,7 @@ class Layout:
     noise: bool = True
     num_classes: int = 0
     embedding: int = 0
+    colours: int = 3
 
     @property
     def resolution(self) -> int:
@@ -94,7 +96,11 @@ class Layout:
             if self.noise:
                 shapes |= {f"{conv}.noise": (1, 1, size, size), f"{conv}.strength": ()}
         if self.output == "skip" or block == len(self.channels) - 1:
-            shapes |= {f"{size}.rgb.weight": (3, outputs, 1, 1), f"{size}.rgb.bias": (3,)}
+            colours = self.colours
+            shapes |= {
+                f"{size}.rgb.weight": (colours, outputs, 1, 1),
+                f"{size}.rgb.bias": (colours,),
+            }
             shapes |= linear_shapes(f"{size}.rgb.style", self.w_dim, outputs)
         return shapes
 
@@ -128,7 +134,9 @@ class Layout:
         if len(widths) == 1 or "4.rgb.weight" in shapes:
             output = "skip"
         noise = "4.conv1.noise" in shapes
-        layout = cls(widths, z_dim, mapping, output, noise, num_classes, embedding)
+        last = shapes.get(f"{2 ** (len(widths) + 1)}.rgb.weight", ())
+        colours = last[0] if last and 1 <= last[0] <= 4 else 3
+        layout = cls(widths, z_dim, mapping, output, noise, num_classes, embedding, colours)
         layout.check(shapes, called)
         return layout
 

@@ -70,6 +70,7 @@ class StyleGAN2(StyleGenerator):
         self.layout = Layout.infer({key: tuple(value.shape) for key, value in tensors.items()})
         self.name, self.conv_clamp, self.precision = name, conv_clamp, precision
         self.resolution, self.num_layers = self.layout.resolution, len(self.layout.channels)
+        self.channels = self.layout.colours
         self.num_ws, self.z_dim = 2 * self.num_layers, self.layout.z_dim
         self.latent_shape = (self.num_ws, self.layout.w_dim)
         self.label = check_label(label, self.layout.num_classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,13 @@ from interlayer.generators.stylegan2 import StyleGAN2
 from interlayer.media.files import naming_file
 from interlayer.weights.converted import FORMAT, write_converted
 from interlayer.weights.openvino import read_openvino_pair
-from interlayer.weights.stylegan2_files import find_generator
-from interlayer.weights.torch_files import open_torch_file
+from interlayer.weights.stylegan2_files import (
+    ForeignGenerator,
+    Found,
+    find_generator,
+    generator_of,
+)
+from interlayer.weights.torch_files import LazyTensor, Storage, open_torch_file
 
 MAX_FILE = 8 << 30
 Format = Literal["safetensors", "openvino", "pytorch"]
@@ -174,7 +180,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         tensors = read_openvino_pair(path)
         shapes = {name: tuple(value.shape) for name, value in tensors.items()}
         return Checkpoint("OpenVINO models", "mobilestylegan", shapes, None, "", lambda: tensors)
-    found = find_generator(open_torch_file(path), path.stat().st_size)
+    return _of_foreign(find_generator(open_torch_file(path), path.stat().st_size))
+
+
+def _of_foreign(found: ForeignGenerator) -> Checkpoint:
+    """A generator in another project's layout."""
     shapes = found.layout.shapes()
     source = {"nvidia": "an NVIDIA pickle", "rosinality": "a rosinality checkpoint"}[found.kind]
     return Checkpoint(source, "stylegan2", shapes, found.conv_clamp, "", found.load)
@@ -215,6 +225,16 @@ def _detect_format(path: Path) -> Format:
         return "pytorch"
     if head[8:9] == b"{" and 8 + int.from_bytes(head[:8], "little") <= size:
         return "safetensors"
+    beginning = head.lstrip().lower()
+    if beginning.startswith(b"version https://git-lfs"):
+        raise InputError(
+            "this is a Git LFS pointer, which stands for the weights; fetch them by `git lfs pull`"
+        )
+    if beginning.startswith((b"<!doctype html", b"<html")):
+        raise InputError(
+            "this is a web page, such as is shown before a large download; download the file "
+            "itself in a browser"
+        )
     raise InputError(
         "the file is no generator: neither .safetensors, nor a PyTorch or NVIDIA pickle, "
         "nor OpenVINO IR"
@@ -229,7 +249,10 @@ def _read_safetensors(path: Path) -> Checkpoint:
     except (SafetensorError, OSError) as error:
         raise InputError(f"the .safetensors file is damaged ({error})") from None
     architecture = metadata.get("architecture", "")
-    if metadata.get("format") != FORMAT or architecture not in ("stylegan2", "mobilestylegan"):
+    if metadata.get("format") is None:
+        lazy = {name: _lazy(path, name, shape) for name, shape in shapes.items()}
+        return _of_foreign(generator_of(Found(lazy), 4 * path.stat().st_size))
+    if metadata["format"] != FORMAT or architecture not in ("stylegan2", "mobilestylegan"):
         raise InputError("the .safetensors file was not written by `interlayer convert`")
     if architecture == "stylegan2":
         Layout.infer(shapes)
@@ -246,6 +269,17 @@ def _read_safetensors(path: Path) -> Checkpoint:
     clamp = _conv_clamp_setting(metadata.get("settings", "{}"))
     licence = metadata.get("licence", "")
     return Checkpoint("a converted file", architecture, shapes, clamp, licence, load)
+
+
+def _lazy(path: Path, name: str, shape: tuple[int, ...]) -> LazyTensor:
+    """A tensor of a .safetensors file, in single precision once it is read."""
+
+    def read() -> bytes:
+        with safe_open(path, framework="pt") as file:
+            return file.get_tensor(name).float().contiguous().numpy().tobytes()
+
+    strides = tuple(math.prod(shape[place + 1 :]) for place in range(len(shape)))
+    return LazyTensor(shape, strides, 0, Storage(torch.float32, math.prod(shape), read))
 
 
 def _conv_clamp_setting(settings: str) -> float | None:

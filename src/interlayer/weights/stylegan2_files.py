@@ -17,7 +17,9 @@ from interlayer.weights.pickles import Record, as_items
 from interlayer.weights.stylegan2_names import fit_shape, fold_gains, nvidia_names, rosinality_names
 from interlayer.weights.torch_files import LazyTensor, TorchFile, plain_number
 
-GENERATORS = ("G_ema", "g_ema", "G", "g", "generator")
+GENERATORS = ("G_ema", "g_ema", "g_running", "params_ema", "G", "g", "generator")
+CONTAINERS = ("state_dict", "params", "model")
+PREFIXES = ("", "module.", "g_ema.", "G_ema.", "g_running.", "generator.", "decoder.", "G.", "g.")
 DISCRIMINATORS = ("D", "d", "discriminator")
 _ENTRIES_LIMIT = 100_000
 _DEPTH_LIMIT = 8
@@ -87,7 +89,22 @@ def find_generator(file: TorchFile, size: int) -> ForeignGenerator:
         average = file.tensor(file.root["latent_avg"])
         if average is not None:
             found.tensors.setdefault("latent_avg", average)
-    kind = _identify(found.tensors)
+    return generator_of(found, size, file.root)
+
+
+def generator_of(found: Found, size: int, root: Any = None) -> ForeignGenerator:
+    """Identify the generator among the tensors of a file.
+
+    Args:
+        found: its tensors.
+        size: length of the file in bytes.
+        root: what the file holds as a whole, for messages.
+
+    Raises:
+        InputError: as for `find_generator`.
+    """
+    found = _without_prefix(found)
+    kind = _identify(found.tensors, root)
     names = nvidia_names() if kind == "nvidia" else rosinality_names()
     tensors = {names.get(k, k): v for k, v in _without_filters(found.tensors).items()}
     back = {ours: theirs for theirs, ours in names.items()}
@@ -112,9 +129,33 @@ def _choose_network(root: Any) -> Any:
     for key in GENERATORS:
         if items.get(key) is not None:
             return items[key]
+    for key in CONTAINERS:
+        if isinstance(items.get(key), dict):
+            return _choose_network(items[key])
     if any(items.get(key) is not None for key in DISCRIMINATORS):
         raise InputError("the file holds a discriminator alone; a generator is needed")
     return root
+
+
+def _without_prefix(found: Found) -> Found:
+    """The tensors of the generator, by the names that they have in a file of its own."""
+    for first in ("", "module."):
+        for second in PREFIXES:
+            prefix = first + second
+            marks = (
+                f"{prefix}input.input",
+                f"{prefix}style.1.weight",
+                f"{prefix}synthesis.b4.const",
+            )
+            if prefix and any(mark in found.tensors for mark in marks):
+                average = {k: v for k, v in found.tensors.items() if k == "latent_avg"}
+                own = {
+                    name.removeprefix(prefix): lazy
+                    for name, lazy in found.tensors.items()
+                    if name.startswith(prefix)
+                }
+                return Found(average | own, found.values)
+    return found
 
 
 def collect(file: TorchFile, network: Any) -> Found:
@@ -167,8 +208,8 @@ def _attributes(record: Any) -> Mapping[Any, Any]:
     return as_items(record.state)
 
 
-def _identify(tensors: Mapping[str, LazyTensor]) -> str:
-    """Name the project whose generator has these tensors."""
+def _identify(tensors: Mapping[str, LazyTensor], root: Any) -> str:
+    """Name the project whose generator has these tensors, in a file with this root."""
     if any(_STYLEGAN3_KEYS.match(name) for name in tensors):
         raise InputError("this is a StyleGAN3 generator; only StyleGAN2 generators can be read")
     if any(_DISCRIMINATOR_KEYS.match(name) for name in tensors):
@@ -184,6 +225,17 @@ def _identify(tensors: Mapping[str, LazyTensor]) -> str:
         return "nvidia"
     if "input.input" in tensors or "style.1.weight" in tensors:
         return "rosinality"
+    if "GAN" in as_items(root):
+        raise InputError(
+            "this is a generator of lucidrains' stylegan2-pytorch, whose layers are others than "
+            "those of StyleGAN2; only NVIDIA's and rosinality's can be read"
+        )
+    records = root if isinstance(root, tuple | list) else (root,)
+    if any(isinstance(r, Record) and r.callable.value.startswith("dnnlib.tflib") for r in records):
+        raise InputError(
+            "this is a network of TensorFlow's StyleGAN2; convert it with legacy.py of "
+            "stylegan2-ada-pytorch first"
+        )
     some = ", ".join(repr(str(name)[:40]) for name in list(tensors)[:3]) or "none"
     raise InputError(f"the file holds no StyleGAN2 generator (tensors: {some})")
 
