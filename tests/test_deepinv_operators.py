@@ -58,11 +58,12 @@ def test_parts_of_a_stack_count_by_their_own_noise():
 
 
 def test_an_adjoint_that_is_wrong_is_found_out_and_replaced():
-    physics = LinearPhysics(A=lambda x, **_: x[..., ::2], A_adjoint=lambda y, **_: y)
     x = draw_truths(G, [0])
-    with pytest.warns(UserWarning, match="A_adjoint of the operator is missing"):
-        x_hat = solve(physics, physics.A(x), G, "auto").x_hat
-    assert (x_hat[..., ::2] - x[..., ::2]).abs().max() < 1e-4  # which the projection needs
+    for adjoint, sentence in ((None, "is missing"), (lambda y, **_: y, r"gives \(3, 16, 8\)")):
+        physics = LinearPhysics(A=lambda x, **_: x[..., ::2], A_adjoint=adjoint)
+        with pytest.warns(UserWarning, match=f"A_adjoint of the operator {sentence}"):
+            x_hat = solve(physics, physics.A(x), G, "auto").x_hat
+        assert (x_hat[..., ::2] - x[..., ::2]).abs().max() < 1e-4  # which the projection needs
     physics = LinearPhysics(A=lambda x, **_: 2 * x, A_adjoint=lambda y, **_: y)
     with pytest.warns(UserWarning, match="is not its transpose"):
         solve(physics, physics.A(x), G, ilo(8, layers=(0, 2)))

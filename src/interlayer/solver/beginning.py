@@ -54,8 +54,8 @@ def fitting(problem: Problem, generator: Generator) -> Problem:
     physics = taking(physics, y, size)
     if not problem.slow:
         physics = with_adjoint(physics, y, size)
-    if problem.noise.source in ("none", "known"):
-        refuse_other_range(physics, y, size, problem.noise.sigma or 0.0)
+        if problem.noise.source in ("none", "known"):
+            refuse_other_range(physics, y, size, problem.noise.sigma or 0.0)
     if physics is problem.physics and y is problem.y:
         return problem
     return replace(problem, physics=physics, y=y)
