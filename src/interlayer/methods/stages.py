@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from interlayer.errors import InputError
+from interlayer.methods.energies import Energy
 from interlayer.methods.estimators import Estimator
 from interlayer.problem.fidelity import Fidelity
 
@@ -66,6 +67,9 @@ class Losses:
         latent: weight of ``mean z² / 2``, the Gaussian prior of the whitened latent code.
         layer: weight of ``mean u² / 2``, a Gaussian prior of the whitened deviation at a later
             layer.
+        latent_energy: energy of the whitened latent code in place of ``mean z² / 2``, see
+            `interlayer.methods.energies`.
+        layer_energy: energy of the layer's input in place of ``mean u² / 2``.
 
     Raises:
         ValueError: if a weight is negative or fidelity and perceptual are both 0.
@@ -76,6 +80,8 @@ class Losses:
     geocross: float = 0.0
     latent: float = 0.0
     layer: float = 0.0
+    latent_energy: Energy | None = field(default=None, repr=False)
+    layer_energy: Energy | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         weights = (self.fidelity, self.perceptual, self.geocross, self.latent, self.layer)

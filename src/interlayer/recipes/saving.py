@@ -169,9 +169,17 @@ def _stage_to_dict(stage: Stage) -> dict[str, Any]:
         "moves": {"codes": moves.codes} if isinstance(moves, Latent) else vars(moves),
         "steps": stage.steps,
         "lr": stage.lr,
-        "towards": "reached" if isinstance(towards, Reached) else vars(towards),
+        "towards": "reached" if isinstance(towards, Reached) else _plain_losses(towards),
         "temperature": stage.temperature,
     }
+
+
+def _plain_losses(losses: Losses) -> dict[str, float]:
+    """The weights, which are all that plain values can say."""
+    for energy in (losses.latent_energy, losses.layer_energy):
+        if energy is not None:
+            _name_of(energy, {})
+    return {name: value for name, value in vars(losses).items() if not name.endswith("_energy")}
 
 
 def _stage_from_dict(plain: Mapping[str, Any]) -> Stage:

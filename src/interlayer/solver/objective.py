@@ -65,7 +65,7 @@ class Objective:
     def total(self, space: SearchSpace, predicted: Tensor, x: Tensor, fit: Tensor) -> Tensor:
         """The weighted sum (B,) of a stage's terms, given the error ``fit`` of its measurements.
 
-        The priors see the latent code and the whitened deviation of a later layer.
+        The priors see the latent code and the whitened deviation of a later layer, or its input.
         """
         losses = space.stage.towards
         assert isinstance(losses, Losses)
@@ -77,9 +77,11 @@ class Objective:
         if losses.geocross:
             total = total + losses.geocross * geodesic_cross(space.z)
         if losses.latent:
-            total = total + losses.latent * latent_prior(space.z)
+            total = total + losses.latent * (losses.latent_energy or latent_prior)(space.z)
         if losses.layer and space.u is not None:
-            total = total + losses.layer * latent_prior(space.u)
+            h, energy = space.state().h, losses.layer_energy
+            assert h is not None
+            total = total + losses.layer * (energy(h) if energy else latent_prior(space.u))
         return total
 
 
