@@ -7,6 +7,7 @@ tensors become one. What an operator needs beyond that depends on the images, se
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -209,7 +210,7 @@ def _ends(physics: Physics) -> dict[str, Any]:
     return {"noise_model": physics.noise_model, "sensor_model": physics.sensor_model}
 
 
-class _Shown(LinearPhysics):
+class _Shown(LinearPhysics, ABC):
     """An operator that takes images in another form."""
 
     def __init__(self, physics: Physics, y: Tensor) -> None:
@@ -225,13 +226,13 @@ class _Shown(LinearPhysics):
         assert isinstance(self.physics, LinearPhysics)
         return self.hidden(self.physics.A_adjoint(y))
 
+    @abstractmethod
     def shown(self, x: Tensor) -> Tensor:
         """Images in the form that the operator takes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hidden(self, x: Tensor) -> Tensor:
         """The transpose of `shown`."""
-        raise NotImplementedError
 
 
 class _AsReal(_Shown):
