@@ -25,11 +25,12 @@ def parse_seeds(text: str) -> list[int]:
     for part in text.split(","):
         first, _, last = part.partition("-")
         ends = (first, last or first)
-        if not all(end.isdecimal() and len(end) <= MOST_DIGITS for end in ends):
+        numbers = all(end.isdecimal() and len(end) <= MOST_DIGITS for end in ends)
+        if not numbers or int(ends[1]) < int(ends[0]):
             raise InputError(f"{text[:80]!r} is not a list of seeds; write 0-7 or 3,5,8")
         low, high = map(int, ends)
-        if not 0 <= high - low < MOST_SEEDS - len(seeds):
-            raise InputError(f"{text[:80]!r} is no list of 1 to {MOST_SEEDS} seeds")
+        if high - low >= MOST_SEEDS - len(seeds):
+            raise InputError(f"{text[:80]!r} is more than {MOST_SEEDS} seeds")
         seeds += range(low, high + 1)
     return seeds
 
