@@ -46,6 +46,25 @@ def test_other_files_are_not_run_again(monkeypatch, capsys, tmp_path, content):
     assert "does not say how it was made" in " ".join(capsys.readouterr().err.split())
 
 
+def test_flags_of_a_file_are_checked_and_run_no_code(monkeypatch, capsys, tmp_path, photo):  # noqa: F811
+    recover(monkeypatch, photo, "--out", tmp_path / "first")
+    result = tmp_path / "first" / "photo" / "result.json"
+    found = json.loads(result.read_text())
+    (tmp_path / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    changes = {
+        "not run for a file's sake": {"task": f"{tmp_path / 'mine.py'}:make"},
+        "holds other flags": {"colour": "red"},
+        "other flags than recover": {"steps": "many"},
+    }
+    for sentence, change in changes.items():
+        arguments = found["run"]["arguments"] | change
+        result.write_text(json.dumps(found | {"run": found["run"] | {"arguments": arguments}}))
+        capsys.readouterr()
+        assert run(monkeypatch, "rerun", result, "--out", tmp_path / "again") == 2
+        assert sentence in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "again").exists()
+
+
 def test_a_recovery_goes_on_from_its_point(monkeypatch, capsys, tmp_path, photo):  # noqa: F811
     few = ["--task", "inpaint:0.3", "--method", "ilo", "--steps", 12]
     run(monkeypatch, "recover", photo, *few, "--out", tmp_path / "a", "--keep-point")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 import typer
 
@@ -226,7 +226,9 @@ def rerun(
     out: options.Out = Path("rerun"),
 ) -> None:
     """Repeat a recovery with the same flags, inputs and threads, and compare the pictures."""
-    arguments = arguments_again(file, out)
+    flags = get_type_hints(recover)
+    del flags["return"]
+    arguments = arguments_again(file, out, flags)
     recover(**arguments)
     names = arguments["photos"] or [str(arguments["measurements"] or arguments["go_on"])]
     say_whether_the_same(file, folders(out, names)[0] / "result.json")

@@ -123,7 +123,7 @@ def recover_one(
         "run": record_of(recovery.arguments, name, problem, model),
     }
     write_results(folder, problem, solution, x, result, animation)
-    if recovery.arguments["keep_point"]:
+    if recovery.arguments.get("keep_point"):
         save_solution(solution, folder / POINT)
     if recovery.paste_back and photo is not None and square is not None:
         write_image(folder / "pasted.png", paste_back(photo, square, solution.x_hat))

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 
 from interlayer.app.console import say
 from interlayer.errors import InputError
+from interlayer.evaluation.studies.jobs import digest
 from interlayer.generators import Generator
 from interlayer.problem.problem import Problem
+from interlayer.problem.tasks import runs_code
 
-PATHS = ("out", "measurements", "sequence", "go_on")
 LIBRARIES = ("interlayer", "torch", "deepinv", "numpy", "pillow")
 
 
@@ -39,32 +41,44 @@ def record_of(
     file = Path(name)
     if arguments["photos"]:
         arguments = {**arguments, "photos": [str(file.resolve()) if file.is_file() else name]}
+    files = sorted(file.glob("*.safetensors")) if arguments["go_on"] else [file]
     return {
         "arguments": arguments,
-        "inputs": {str(file.resolve()): _sha256(file.read_bytes())} if file.is_file() else {},
-        "measurements": _sha256(problem.y.cpu().numpy().tobytes()),
+        "inputs": {str(f.resolve()): digest(f.read_bytes()) for f in files if f.is_file()},
+        "measurements": digest(problem.y.cpu().numpy().tobytes()),
         "weights": _of_weights(model),
         "threads": torch.get_num_threads(),
     }
 
 
-def arguments_again(file: Path, out: Path) -> dict[str, Any]:
+def arguments_again(file: Path, out: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags of the run that wrote a ``result.json``, with another folder for the results.
 
+    Args:
+        file: the file.
+        out: folder for the results.
+        flags: type of each flag by its name.
+
     Raises:
-        InputError: if the file is missing or of another kind, or an input of the run has changed.
+        InputError: if the file is missing or of another kind, it names an operator in a Python
+            file, which is not run for a file's sake, or an input of the run has changed.
     """
     run = _read(file)["run"]
+    again = _of_their_kinds(file, run["arguments"], flags)
+    if runs_code(again["task"] or ""):
+        raise InputError(
+            f"{file} names an operator in a Python file, which is not run for a file's sake; give "
+            "its flags to recover yourself"
+        )
     for name, sha256 in run["inputs"].items():
         if not Path(name).is_file():
             raise InputError(f"{name}, from which {file} was made, does not exist any more")
-        if _sha256(Path(name).read_bytes()) != sha256:
+        if digest(Path(name).read_bytes()) != sha256:
             raise InputError(f"{name} has changed since {file} was made; nothing is run again")
     for library, then in _read(file)["versions"].items():
         if library in LIBRARIES and version(library) != then:
             say(f"{library} was {then} and is {version(library)}: the answer may differ")
     torch.set_num_threads(run["threads"])
-    again = {n: Path(v) if n in PATHS and v else v for n, v in run["arguments"].items()}
     return {**again, "out": out}
 
 
@@ -80,13 +94,25 @@ def say_whether_the_same(first: Path, again: Path) -> None:
     say(f"the pictures are {'the same, byte by byte' if same else 'not the same bytes'}")
 
 
+def _of_their_kinds(
+    file: Path, arguments: Mapping[str, Any], flags: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments, each of which is a flag and of its type."""
+    try:
+        if arguments.keys() != flags.keys():
+            raise ValueError
+        return {n: TypeAdapter(kind).validate_python(arguments[n]) for n, kind in flags.items()}
+    except ValueError:  # pydantic's are such
+        raise InputError(f"{file} holds other flags than recover of this version has") from None
+
+
 def _read(file: Path) -> dict[str, Any]:
     """What a ``result.json`` says, with the run in it."""
     try:
         found = json.loads(file.read_text("utf-8"))
         run = found["run"]
         arguments, inputs = dict(run["arguments"]), dict(run["inputs"])
-        known = isinstance(run["threads"], int) and run["threads"] > 0
+        known = isinstance(run["threads"], int) and 0 < run["threads"] <= 1024
         if not known or "photos" not in arguments or not all(map(str, inputs)):
             raise ValueError
         dict(found["versions"])
@@ -98,10 +124,6 @@ def _read(file: Path) -> dict[str, Any]:
             "has written"
         ) from None
     return found
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _of_weights(model: Generator) -> str:

@@ -150,9 +150,17 @@ def poisson_loss(
     """
     y = y.clamp(min=0)
     dark = torch.as_tensor(DARK_PHOTONS * gain, dtype=y.dtype, device=y.device)
-    above, below = torch.maximum(predicted, dark), (predicted / dark - 1).clamp(max=0)
-    rate, log_rate = above * below.exp(), above.log() + below
+    rate, log_rate = positive_rate(predicted, dark)
     return weighted_mean(rate - y + torch.xlogy(y, y) - y * log_rate, weight)
+
+
+def positive_rate(a: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
+    """Rates that are positive whatever ``a`` is, and their logarithm.
+
+    Those below ``least`` are ``least exp(a / least - 1)``, which joins smoothly.
+    """
+    above, below = torch.maximum(a, least), (a / least - 1).clamp(max=0)
+    return above * below.exp(), above.log() + below
 
 
 def bernoulli_loss(

@@ -51,6 +51,7 @@ from interlayer.problem.fidelity import (
     measurement_loss,
     one_bit_loss,
     poisson_loss,
+    positive_rate,
     weighted_mean,
     wrapped_loss,
 )
@@ -62,7 +63,7 @@ SQUARED = (GaussianNoise, UniformGaussianNoise, ZeroNoise)
 UNBIASED = (PoissonNoise, PoissonGaussianNoise, UniformNoise, LaplaceNoise, GammaNoise)
 """Kinds of noise of mean 0 whose likelihood is not the squared error's."""
 BEYOND = 10.0  # times as dear as other errors, those that uniform noise cannot make
-DARK = 1e-3  # rates below, in units of the mean, are replaced by positive ones
+LEAST_RATE = 1e-3  # in units of the root mean square, below which rates are replaced
 
 
 def fidelity_for(physics: Physics) -> Fidelity:
@@ -119,12 +120,6 @@ def _mean(values: Tensor, weight: Tensor) -> Tensor:
     return mean.reshape(-1, *[1] * (values.ndim - 1)).clamp_min(1e-12)
 
 
-def _positive(a: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
-    """Rates that are positive whatever ``a`` is, joined smoothly at ``least``, and their log."""
-    above, below = torch.maximum(a, least), (a / least - 1).clamp(max=0)
-    return above * below.exp(), above.log() + below
-
-
 def _poisson(
     noise: NoiseModel, predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor | None = None
 ) -> Tensor:
@@ -159,7 +154,7 @@ def _gamma(
     noise: NoiseModel, predicted: Tensor, y: Tensor, weight: Tensor, x: Tensor | None = None
 ) -> Tensor:
     m = _mean(y.square(), weight)
-    rate, log_rate = _positive(predicted, DARK * m.sqrt())
+    rate, log_rate = positive_rate(predicted, LEAST_RATE * m.sqrt())
     y = y.clamp_min(1e-12)
     return weighted_mean(2 * m * (log_rate - y.log() + y / rate - 1), weight)
 
