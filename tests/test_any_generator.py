@@ -15,6 +15,7 @@ from interlayer import (
     as_reconstructor,
     auto,
     ilo,
+    load,
     reconstruct,
     solve,
 )
@@ -70,9 +71,9 @@ def error(x_hat, x):
 
 
 @pytest.mark.filterwarnings("ignore:.*leaves out", "ignore:non_blocking_transfers")
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("name", [*GENERATORS, "faces64"])
 def test_auto_takes_a_generator_of_any_shape_by_every_way_in(name):
-    G = GENERATORS[name]
+    G = GENERATORS[name] if name in GENERATORS else load(name)
     x, physics, y = measured(G)
     assert x.shape[1:] == G.img_size
     method = auto(60)

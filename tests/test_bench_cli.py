@@ -46,7 +46,7 @@ def command(tmp_path: Path, monkeypatch, capsys):
         ({"samples": "0"}, "samples: Input should be greater than or equal to 1"),
         ({"generator": "gone.pkl"}, "gone.pkl"),
         ({"device": "tpu"}, "'tpu' is none of cpu, cuda"),
-        ({"device": "cuda"}, "PyTorch finds no GPU on this machine; give --device cpu"),
+        ({"device": "cuda"}, "PyTorch finds no device 'cuda' on this machine; give cpu"),
         ({"shard": "3/2"}, "'3/2' is no shard"),
         ({"budget": "soon"}, "'soon' is no length of time; write 90s, 30m"),
         ({"store": "."}, ". is a folder; name a file"),

@@ -56,6 +56,17 @@ def test_the_losses_of_a_solution_are_those_of_its_stages():
     assert solution.losses.equal(torch.cat([record.losses for record in solution.stages]))
 
 
+def test_a_solution_moves_to_another_device_with_all_that_it_holds():
+    *_, state = iterate(PROBLEM, G, METHOD)
+    solution = state.solution()
+    there, back = solution.to("meta"), solution.to("cpu")
+    assert there.point and back.point and solution.point
+    assert there.point.z.is_meta and there.x_hat.is_meta and there.losses.is_meta
+    assert all(record.x_hat.is_meta for record in there.stages)
+    assert [record.stage for record in there.stages] == list(METHOD.stages)
+    assert back.point.h is solution.point.h
+
+
 def test_records_cannot_be_changed():
     solution = solve(PROBLEM.physics, PROBLEM.y, G, METHOD)
     for value in (solution, solution.stages[0], solution.point, PROBLEM, Settings()):

@@ -15,6 +15,7 @@ from interlayer.app.console import INTERRUPTED, progress_bar, say
 from interlayer.app.demo.choices import MAX_SECONDS, PORT
 from interlayer.app.demo.command import serve_page
 from interlayer.app.imagine import imagine_class
+from interlayer.app.models import open_model
 from interlayer.app.recover import (
     Recovery,
     folders,
@@ -28,6 +29,7 @@ from interlayer.app.recover import (
 from interlayer.app.rerun import arguments_again, plain_arguments, say_whether_the_same
 from interlayer.app.restore import restore_photos
 from interlayer.app.studies import app as bench
+from interlayer.app.train_prior import train_prior_file
 from interlayer.errors import InputError
 from interlayer.evaluation.studies.parsing import parse_seeds
 from interlayer.generators.base import draw_truths
@@ -37,9 +39,10 @@ from interlayer.media.video import read_frames
 from interlayer.memory import keep_freed_memory
 from interlayer.problem.fidelity import LOSSES
 from interlayer.problem.tasks import TASKS
+from interlayer.recipes.damaged_photos import Reading
 from interlayer.recipes.films import Film
 from interlayer.solver.by_name import QUALITIES, method_names, named_method
-from interlayer.weights import cache, checkpoints, loading, table
+from interlayer.weights import cache, checkpoints, table
 
 app = typer.Typer(
     add_completion=False,
@@ -82,6 +85,7 @@ def set_up(
 app.add_typer(bench, name="bench")
 app.command("restore")(restore_photos)
 app.command("imagine")(imagine_class)
+app.command("train-prior")(train_prior_file)
 
 
 @app.command()
@@ -146,11 +150,12 @@ def generate(
     ] = 1,
     generator: options.Generators = "faces",
     label: options.Label = None,
+    device: options.Device = "cpu",
 ) -> None:
     """Draw images from the generator, one for each seed."""
     numbers = parse_seeds(seeds)
     writable_folder(out)
-    model = loading.load(generator, label=label, note=say)
+    model = open_model(generator, label, device, None)
     with progress_bar() as bar:
         for seed in bar.track(numbers, task_id=bar.add_task("generating", loss="")):
             write_image(out / f"seed{seed:04d}.png", draw_truths(model, [seed], truncation))
@@ -170,6 +175,9 @@ def recover(
     loss: options.Loss = "auto",
     generator: options.Generators = "faces",
     label: options.Label = None,
+    device: options.Device = "cpu",
+    precision: options.Precision = None,
+    prior: options.Prior = None,
     measurements: options.MeasurementsFile = None,
     samples: options.SampleCount = 1,
     measured: options.Measured = False,
@@ -191,26 +199,18 @@ def recover(
         if name not in known:
             raise InputError(f"{name!r} is none of {', '.join(known)}")
     names = source_of(photos, measurements, sequence, go_on)
-    approach = Approach(method, quality, steps, seed, holdout, loss, samples, point_in(go_on))
-    turned, made_by = face if align else None, task or options.TASK
+    start, made_by = point_in(go_on), task or options.TASK
+    approach = Approach(method, quality, steps, seed, holdout, loss, samples, start, prior)
+    reading = Reading(mask_is, white, face if align else None)
     recovery = Recovery(
-        made_by,
-        approach,
-        measured,
-        keep_known,
-        turned,
-        paste_back,
-        as_json,
-        mask_is,
-        white,
-        arguments,
+        made_by, approach, measured, keep_known, reading, paste_back, as_json, arguments
     )
     if measured and not photos:
         raise InputError("--measured takes photos, and no other source")
     refuse_misfits(recovery, of_sequence=sequence is not None)
     writable_folder(out)
     stored = stored_problem(measurements, go_on, task)
-    model = loading.load(generator, label=label, note=say)
+    model = open_model(generator, label, device, precision)
     if sequence:
         stages = named_method(method, quality, steps).within(model.num_layers)
         film = Film(made_by, stages, frame_steps, seed, holdout)

@@ -11,7 +11,8 @@ import typer
 from torch import Tensor
 
 from interlayer.app.console import INTERRUPTED, say, watched
-from interlayer.app.options import Generators, Label
+from interlayer.app.models import open_model
+from interlayer.app.options import Device, Generators, Label, Precision
 from interlayer.generators import Generator
 from interlayer.media.files import writable_folder, write_text
 from interlayer.media.images import contact_sheet, read_image, write_image
@@ -30,7 +31,7 @@ from interlayer.recipes.imagining import (
 )
 from interlayer.solver.records import GeneratorPoint, Settings
 from interlayer.solver.solving import iterate
-from interlayer.weights import loading
+from interlayer.weights.loading import present
 
 
 def imagine_class(
@@ -47,6 +48,8 @@ def imagine_class(
     steps: Annotated[int, typer.Option(min=1, help="Number of steps in all.")] = 72,
     generator: Generators = "faces",
     label: Label = None,
+    device: Device = "cpu",
+    precision: Precision = None,
 ) -> None:
     """Draw a class that a classifier knows with a generator that never saw it.
 
@@ -54,10 +57,10 @@ def imagine_class(
     probability alone means little: the same steps on bare pixels reach it too, and are shown.
     """
     writable_folder(out)
-    judge = load_classifier(classifier, note=say)
+    judge = load_classifier(classifier, note=say).to(present(device))
     judge.index(target)
-    model = loading.load(generator, label=label, note=say)
-    photo = None if near is None else read_image(Path(near), model.resolution, note=say)
+    model = open_model(generator, label, device, precision)
+    photo = None if near is None else read_image(Path(near), model.resolution, note=say).to(device)
     start = _start(photo, model, seed)
     closeness = None if photo is None else Near(photo, weight, perceptual_distance())
     method = towards_class(steps).within(model.num_layers)
@@ -74,10 +77,10 @@ def imagine_class(
     }
     chances = {name: class_probability(judge, x, target).item() for name, x in images.items()}
     result = {"class": target, "probability": chances, "seed": seed, "interrupted": interrupted}
-    panels = [(f"{name}\n{100 * chances[name]:.1f} %", x) for name, x in images.items()]
+    panels = [(f"{name}\n{100 * chances[name]:.1f} %", x.cpu()) for name, x in images.items()]
     if closeness is not None:
         result["distance"] = closeness.distance(solution.x_hat, closeness.x).item()
-        panels.insert(0, ("photo", closeness.x))
+        panels.insert(0, ("photo", closeness.x.cpu()))
     write_image(out / "imagined.png", solution.x_hat)
     write_image(out / "comparison.png", contact_sheet(panels))
     animation.write(out / "progress.gif", solution.x_hat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +21,21 @@ MEASURED_HELP = (
     "that are left out are estimated."
 )
 
+
+class NumberType(str, Enum):
+    """Number types of large activations."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
 Generators = Annotated[str, Option(help="Named weights or a weights file.")]
 Label = Annotated[int | None, Option(min=0, help="Class to draw, for class-conditional weights.")]
+Device = Annotated[str, Option(help="Device that computes: cpu or cuda.")]
+Precision = Annotated[
+    NumberType | None,
+    Option(help="Number type of large activations; a short trial chooses the faster otherwise."),
+]
 Photos = Annotated[list[str] | None, Argument(help="Photo files, or sample:astronaut.")]
 TASK = "circulant:0.01"
 TaskName = Annotated[str | None, Option("--task", help=TASK_HELP, show_default=TASK)]
@@ -64,5 +78,9 @@ KeepPoint = Annotated[
 GoOn = Annotated[
     Path | None,
     Option("--continue", help="Results folder of a recovery with --keep-point to go on from."),
+]
+Prior = Annotated[
+    Path | None,
+    Option(help="A prior of layers that train-prior has written, for --method sgilo."),
 ]
 AsJson = Annotated[bool, Option("--json", help="Print the results to stdout.")]

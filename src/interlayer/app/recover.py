@@ -20,7 +20,6 @@ from interlayer.errors import InputError
 from interlayer.generators import Generator
 from interlayer.media.faces import Square, align, paste_back
 from interlayer.media.images import read_image, write_image
-from interlayer.media.masks import Meaning
 from interlayer.media.samples import SAMPLE, sample_photo
 from interlayer.media.video import Frames, write_video
 from interlayer.problem.measurements import load_problem, measure
@@ -47,12 +46,9 @@ class Recovery:
         approach: method and settings of its recovery.
         measured: whether the photos are what the task measures.
         keep_known: whether measured pixels are put back.
-        face: number of the face to cut out and turn, 0 being the largest; ``None`` takes the
-            middle.
+        reading: how photo files are read.
         paste_back: whether the recovered face is laid into the photo.
         as_json: whether the figures are printed.
-        meaning: what white is in the masks of measured photos; ``None`` guesses.
-        white: value that is white in measured photos of more than 8 bits; ``None`` guesses.
         arguments: flags that were given, as JSON holds them.
     """
 
@@ -60,11 +56,9 @@ class Recovery:
     approach: Approach
     measured: bool = False
     keep_known: bool = False
-    face: int | None = None
+    reading: Reading = Reading()
     paste_back: bool = False
     as_json: bool = False
-    meaning: Meaning | None = None
-    white: float | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -74,15 +68,27 @@ def refuse_misfits(recovery: Recovery, of_sequence: bool) -> None:
     Raises:
         InputError: one sentence that says which.
     """
-    aligns, approach = recovery.face is not None, recovery.approach
+    reading, approach = recovery.reading, recovery.approach
+    aligns = reading.face is not None
     if recovery.paste_back and not aligns:
         raise InputError("only an aligned face can be pasted back; add --align")
-    if (recovery.meaning or recovery.white) and not recovery.measured:
+    if (reading.meaning or reading.white) and not recovery.measured:
         raise InputError("--mask-is and --white are for photos that are --measured already")
-    photos_only = aligns or recovery.keep_known or approach.loss != "auto" or approach.samples > 1
+    if approach.prior is not None and approach.method != "sgilo":
+        raise InputError(f"--prior is for --method sgilo, not for {approach.method}")
+    if approach.start is not None and approach.samples > 1:
+        raise InputError("--continue goes on from one point; leave out --samples")
+    photos_only = (
+        approach.prior is not None
+        or aligns
+        or recovery.keep_known
+        or approach.loss != "auto"
+        or approach.samples > 1
+    )
     if of_sequence and photos_only:
         raise InputError(
-            "--align, --keep-known, --loss and --samples are for photos, not for a --sequence"
+            "--align, --keep-known, --loss, --samples and --prior are for photos, not for a "
+            "--sequence"
         )
 
 
@@ -101,18 +107,18 @@ def recover_one(
     x, photo, square, approach = None, None, None, recovery.approach
     if recovery.measured:
         size = (model.channels, model.resolution, model.resolution)
-        reading = Reading(recovery.meaning, recovery.white, recovery.face)
         problem, photo, square = read_measured(
-            Path(name), recovery.task, size, approach.seed, say, reading
+            Path(name), recovery.task, size, approach.seed, say, recovery.reading
         )
     elif stored is not None:
         problem = stored
     else:
-        x, photo, square = open_photo(name, model.resolution, recovery.face)
+        x, photo, square = open_photo(name, model.resolution, recovery.reading.face)
         problem = measure(x, recovery.task, approach.seed)
     if recovery.keep_known:
         problem.with_known(problem.y)  # refuses before the work, not after it
     solution, animation, interrupted = watched(approach.states(problem, model))
+    solution = solution.to("cpu")
     if recovery.keep_known:
         solution = _with_known(solution, problem)
     result = {

@@ -42,6 +42,8 @@ def record_of(
     if arguments["photos"]:
         arguments = {**arguments, "photos": [str(file.resolve()) if file.is_file() else name]}
     files = sorted(file.glob("*.safetensors")) if arguments["go_on"] else [file]
+    if arguments["prior"]:
+        files.append(Path(arguments["prior"]))
     return {
         "arguments": arguments,
         "inputs": {str(f.resolve()): digest(f.read_bytes()) for f in files if f.is_file()},

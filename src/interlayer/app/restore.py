@@ -16,7 +16,8 @@ from torch import Tensor
 from typer import Argument, Option
 
 from interlayer.app.console import INTERRUPTED, progress_bar, say
-from interlayer.app.options import Generators, MaskIs, Quality, Seed
+from interlayer.app.models import open_model
+from interlayer.app.options import Device, Generators, MaskIs, Precision, Quality, Seed
 from interlayer.app.wishes import Wishes, read_blur
 from interlayer.errors import InputError
 from interlayer.generators import Generator
@@ -26,7 +27,6 @@ from interlayer.media.masks import fit_mask, read_mask
 from interlayer.media.photos import Photo, read_photo
 from interlayer.recipes.restoring import Progress, enlargement, examine, restore
 from interlayer.solver.by_name import QUALITIES
-from interlayer.weights import loading
 
 SUFFIXES = (
     ".png .jpg .jpeg .jfif .webp .tif .tiff .bmp .gif .ppm .pgm .avif .jp2 .heic .heif".split()
@@ -58,6 +58,8 @@ def restore_photos(
     quality: Quality = "normal",
     seed: Seed = 0,
     generator: Generators = "faces",
+    device: Device = "cpu",
+    precision: Precision = None,
 ) -> None:
     """Restore damaged photos: faces by the generator, all else by classical methods.
 
@@ -74,7 +76,8 @@ def restore_photos(
     if mask is not None and len(names) > 1:
         raise InputError(f"--mask is for one photo, not for {len(names)}; give them one by one")
     writable_folder(out)
-    if failures := restore_all(names, out, wishes, loading.load(generator, note=say)):
+    model = open_model(generator, None, device, precision)
+    if failures := restore_all(names, out, wishes, model):
         for sentence in failures:
             say(f"error: {sentence}")
         sys.exit(2)

@@ -66,7 +66,6 @@ def report(solution: Solution, x: Tensor | None, interrupted: bool) -> dict[str,
         "steps": solution.steps,
         "interrupted": interrupted,
         "stages": stages,
-        "device": str(solution.x_hat.device),
         "dtype": str(solution.x_hat.dtype).removeprefix("torch."),
         "versions": {
             name: version(name) for name in ("interlayer", "torch", "deepinv", "numpy", "pillow")

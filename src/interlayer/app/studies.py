@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -56,6 +55,7 @@ from interlayer.evaluation.studies.runners import Slot, local_slots, stream
 from interlayer.evaluation.studies.spec import checked, parts, plan, read_spec
 from interlayer.evaluation.studies.store import Row, Store, reading, with_variants, writing
 from interlayer.problem.tasks import runs_code
+from interlayer.weights.loading import present
 
 app = typer.Typer(no_args_is_help=True, help="Studies of many images, tasks and methods.")
 DEFAULT = Path("study.db")
@@ -355,9 +355,7 @@ def _known(device: str) -> str:
 
 def _present(device: str) -> str:
     """A device that this machine has; one of a cluster's machines may have others."""
-    if _known(device) == "cuda" and not torch.cuda.is_available():
-        raise InputError("PyTorch finds no GPU on this machine; give --device cpu")
-    return device
+    return present(_known(device))
 
 
 def _foretell(jobs: Sequence[Job], store: Path, workers: int | None, device: str) -> None:

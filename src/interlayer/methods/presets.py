@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
+from interlayer.methods.energies import Energy
 from interlayer.methods.estimators import ESTIMATORS, Estimator
 from interlayer.methods.stages import Latent, Layer, Losses, Method, Reached, Stage
 from interlayer.problem.fidelity import l1_loss
@@ -14,6 +16,7 @@ DEFAULT_STEPS = 120
 
 AUTO_STEPS = 280
 TOGETHER = Losses(geocross=1e-2)
+NO_ENERGIES: Mapping[int, Energy] = MappingProxyType({})
 
 
 def csgm(steps: int = DEFAULT_STEPS, lr: float = 0.2) -> Method:
@@ -132,16 +135,32 @@ def robust(steps: int = DEFAULT_STEPS, perceptual: float = 1.0, fidelity: float 
 
 
 def sgilo(
-    steps: int = DEFAULT_STEPS, temperature: float = 1e-5, prior: float = 1e-3, lr: float = 0.05
+    steps: int = DEFAULT_STEPS,
+    temperature: float = 1e-5,
+    prior: float = 0.05,
+    energies: Mapping[int, Energy] = NO_ENERGIES,
+    learned: float = 0.01,
 ) -> Method:
-    """Langevin steps in the latent space, then at a middle layer under a Gaussian prior.
+    """Langevin steps in the latent space, then at a middle layer under a prior.
 
-    Daras et al., Score-Guided Intermediate Layer Optimization, arXiv 2206.09104, with a Gaussian of
-    the layer's own spread over prior samples in place of its score network.
+    Daras et al., Score-Guided Intermediate Layer Optimization, arXiv 2206.09104. A layer without an
+    energy has a Gaussian of its own spread over prior samples. The weights are those of a
+    log-posterior: the fewer the measurements, the heavier the priors.
+
+    Args:
+        steps: number of steps in all.
+        temperature: temperature of the Langevin noise.
+        prior: weight of the Gaussian prior of the latent code.
+        energies: energies of the inputs of layers, such as those of a `LearnedPrior`.
+        learned: weight of those energies.
     """
-    losses = Losses(latent=prior, layer=prior)
+    losses = Losses(latent=prior, layer=prior / 50, posterior=True)
     latent = Stage(Latent(), 1, 0.15, losses, temperature)
-    later = [Stage(Layer(p), 1, lr, losses, temperature) for p in (2, 3, 4)]
+    towards = {p: replace(losses, layer=learned, layer_energy=e) for p, e in energies.items()}
+    later = [
+        Stage(Layer(p), 1, 0.05, towards.get(p, losses), temperature)
+        for p in sorted({2, 3, 4, *energies})
+    ]
     return Method("sgilo", (latent, *later)).scaled(steps)
 
 

@@ -70,6 +70,10 @@ class Losses:
         latent_energy: energy of the whitened latent code in place of ``mean z² / 2``, see
             `interlayer.methods.energies`.
         layer_energy: energy of the layer's input in place of ``mean u² / 2``.
+        posterior: whether the weights of the priors are multiplied by the number of entries of a
+            latent code over that of the fitted measurements, so that the objective is proportional
+            to a negative log-posterior; a stage of the latent code then ends at its lowest
+            objective, not where held-out measurements, of which there may be one or two, would.
 
     Raises:
         ValueError: if a weight is negative or fidelity and perceptual are both 0.
@@ -82,6 +86,7 @@ class Losses:
     layer: float = 0.0
     latent_energy: Energy | None = field(default=None, repr=False)
     layer_energy: Energy | None = field(default=None, repr=False)
+    posterior: bool = False
 
     def __post_init__(self) -> None:
         weights = (self.fidelity, self.perceptual, self.geocross, self.latent, self.layer)
@@ -136,6 +141,12 @@ class Stage:
     def radius(self) -> float | None:
         """The radius of the l1 ball, ``None`` where there is none."""
         return self.moves.radius if isinstance(self.moves, Layer) else None
+
+    @property
+    def ends_at_objective(self) -> bool:
+        """Whether its best step is that of the lowest objective, not of the held-out error."""
+        posterior = isinstance(self.towards, Losses) and self.towards.posterior
+        return self.goes_back or (posterior and isinstance(self.moves, Latent))
 
     @property
     def goes_back(self) -> bool:

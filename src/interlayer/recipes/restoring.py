@@ -229,7 +229,7 @@ def restore(
             progress = Progress(number, count, state, done, state.label, restored, place)
             yield progress
         assert progress is not None and progress.state is not None
-        x_hat = progress.state.solution().x_hat
+        x_hat = progress.state.solution().x_hat.to(photo.x.device)
         if sentence := misfit_sentence(problem, x_hat):
             say(f"face {number + 1}: {sentence}")
         restored = place.with_face(restored, x_hat)

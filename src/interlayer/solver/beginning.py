@@ -49,7 +49,7 @@ def fitting(problem: Problem, generator: Generator) -> Problem:
         physics, y = copy.deepcopy(physics), y.clone()
     device = generator.sample([0]).device
     if y.device != device:
-        physics, y = physics.to(device), y.to(device)
+        physics, y = copy.deepcopy(physics).to(device), y.to(device)
     size = generator.img_size
     physics = taking(physics, y, size)
     if not problem.slow:

@@ -76,13 +76,21 @@ class Objective:
             total = total + losses.perceptual * seen
         if losses.geocross:
             total = total + losses.geocross * geodesic_cross(space.z)
+        scale = self.prior_scale(space.z) if losses.posterior else 1
         if losses.latent:
-            total = total + losses.latent * (losses.latent_energy or latent_prior)(space.z)
+            energy = losses.latent_energy or latent_prior
+            total = total + losses.latent * scale * energy(space.z)
         if losses.layer and space.u is not None:
             h, energy = space.state().h, losses.layer_energy
             assert h is not None
-            total = total + losses.layer * (energy(h) if energy else latent_prior(space.u))
+            prior = energy(h) if energy else latent_prior(space.u)
+            total = total + losses.layer * scale * prior
         return total
+
+    def prior_scale(self, z: Tensor) -> Tensor:
+        """Number of entries of a latent code over that of the fitted measurements (B,)."""
+        fitted = self.split.fit.expand_as(self.problem.y).flatten(1).sum(1)
+        return z.shape[-1 if z.ndim == 3 else 1] / fitted.clamp_min(1)
 
 
 def perceptual_term(problem: Problem, multiscale: bool) -> Fidelity:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -191,6 +192,10 @@ class Solution:
         """The number of steps of all stages."""
         return sum(record.steps for record in self.stages)
 
+    def to(self, device: torch.device | str) -> Solution:
+        """The same solution on another device."""
+        return _moved(self, device)
+
     def __repr__(self) -> str:
         layers = ", ".join(str(record.layer) for record in self.stages)
         several = f", {self.samples}" if self.samples else ""
@@ -236,6 +241,18 @@ class State:
             f"State({self.label}, step {self.step}, {self.progress:.0%} done, loss {loss:.3g}, "
             f"held out {held_out:.3g}, x={_shape(self.x)})"
         )
+
+
+def _moved(thing: Any, device: torch.device | str) -> Any:
+    """The thing with every tensor in its fields on a device."""
+    if isinstance(thing, Tensor):
+        return thing.to(device)
+    if isinstance(thing, tuple):
+        return tuple(_moved(part, device) for part in thing)
+    if is_dataclass(thing) and not isinstance(thing, type | Stage):
+        parts = {part.name: getattr(thing, part.name) for part in fields(thing)}
+        return replace(thing, **{name: _moved(part, device) for name, part in parts.items()})
+    return thing
 
 
 def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:

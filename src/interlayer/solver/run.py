@@ -53,8 +53,8 @@ class StageLog:
         """Take note of a step."""
         loss, held_out = look.loss, look.held_out
         self.losses.append(torch.stack([loss, held_out]))
-        back = self.space.stage.goes_back
-        score = look.total if back else torch.where(held_out.isnan(), loss, held_out)
+        judged = torch.where(held_out.isnan(), loss, held_out)
+        score = look.total if self.space.stage.ends_at_objective else judged
         self.best.offer(score, x=look.x, loss=loss, held_out=held_out, **self.space.point)
 
     def record(self) -> StageRecord:

@@ -33,8 +33,8 @@ def load(
         note: function that is called with one line about each thing done.
 
     Raises:
-        InputError: if there is neither such a name nor such a file, it is of no generator, or a
-            label is missing or out of place.
+        InputError: if there is neither such a name nor such a file, it is of no generator, a label
+            is missing or out of place, or the machine has no such device.
 
     >>> load("cats")
     Traceback (most recent call last):
@@ -42,6 +42,7 @@ def load(
     interlayer.errors.InputError: no generator 'cats'; give faces, faces64 or the file of a ...
     """
     weights = WEIGHTS.get(str(name_or_file))
+    device = present(device)
     if weights is not None and weights.build is not None:
         if label is not None:
             raise InputError(f"{weights.name} draws no classes; leave out the label")
@@ -52,6 +53,24 @@ def load(
         raise InputError(_no_generator(name_or_file, weights))
     generator.precision = precision or precision_here(device)
     return generator
+
+
+def present(device: str) -> str:
+    """Return the name of a device.
+
+    Raises:
+        InputError: if this machine has none of that name.
+
+    >>> present("tpu")
+    Traceback (most recent call last):
+    ...
+    interlayer.errors.InputError: PyTorch finds no device 'tpu' on this machine; give cpu
+    """
+    try:
+        torch.empty(1, device=device).sum().item()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise InputError(f"PyTorch finds no device '{device}' on this machine; give cpu") from None
+    return device
 
 
 def _no_generator(name_or_file: str | Path, weights: Weights | None) -> str:
