@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from interlayer.errors import InputError
 from interlayer.generators import Generator
 from interlayer.methods.presets import sgilo
 from interlayer.methods.stages import Method
@@ -33,6 +34,7 @@ class Approach:
         samples: number of solutions to find; their mean is the estimate.
         start: point to go on from, with the stages from its layer on.
         prior: file of a learned prior of layers, for `sgilo`.
+        unaligned: whether the place of the picture is searched too.
     """
 
     method: str = "auto"
@@ -44,12 +46,13 @@ class Approach:
     samples: int = 1
     start: GeneratorPoint | None = None
     prior: Path | None = None
+    unaligned: bool = False
 
     def states(self, problem: Problem, generator: Generator) -> Iterator[State]:
         """The steps of solving a problem; raises as `reconstruct` does."""
         problem = replace(problem, fidelity=LOSSES[self.loss])
         settings = Settings(self.seed, self.holdout, self.start)
-        if self.start is None and self.prior is None:
+        if self.start is None and self.prior is None and not self.unaligned:
             return reconstruct(
                 problem,
                 generator,
@@ -67,11 +70,17 @@ class Approach:
         return iterate(problem, generator, method, settings)
 
     def _stages(self, generator: Generator) -> Method:
-        """The method with its learned prior."""
+        """The method with its learned prior and the search of a place."""
         method = named_method(self.method, self.quality, self.steps)
         if self.prior is not None:
             energies = load_prior(self.prior, generator).energies()
             method = sgilo(method.steps, energies=energies)
+        if self.unaligned:
+            if generator.pose_layer is None:
+                raise InputError(
+                    f"{generator.name} draws aligned pictures only; --unaligned needs a StyleGAN3"
+                )
+            method = method.placing(generator.pose_layer)
         return method.within(generator.num_layers)
 
     def header(self, problem: Problem, generator: Generator) -> dict[str, Any]:

@@ -185,6 +185,7 @@ def recover(
     white: options.White = None,
     keep_known: options.KeepKnown = False,
     align: options.Align = False,
+    unaligned: options.Unaligned = False,
     face: options.Face = 0,
     paste_back: options.PasteBack = False,
     sequence: options.Sequence = None,
@@ -200,7 +201,9 @@ def recover(
             raise InputError(f"{name!r} is none of {', '.join(known)}")
     names = source_of(photos, measurements, sequence, go_on)
     start, made_by = point_in(go_on), task or options.TASK
-    approach = Approach(method, quality, steps, seed, holdout, loss, samples, start, prior)
+    approach = Approach(
+        method, quality, steps, seed, holdout, loss, samples, start, prior, unaligned
+    )
     reading = Reading(mask_is, white, face if align else None)
     recovery = Recovery(
         made_by, approach, measured, keep_known, reading, paste_back, as_json, arguments

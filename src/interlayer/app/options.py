@@ -83,4 +83,7 @@ Prior = Annotated[
     Path | None,
     Option(help="A prior of layers that train-prior has written, for --method sgilo."),
 ]
+Unaligned = Annotated[
+    bool, Option(help="Search shift and rotation of the picture too, with a StyleGAN3.")
+]
 AsJson = Annotated[bool, Option("--json", help="Print the results to stdout.")]

@@ -75,6 +75,7 @@ class Generator(nn.Module, ABC):
     channels: int = 3
     precision: torch.dtype = torch.float32  # type of large activations, if there is a choice
     starts_at_mean: bool = True  # whether a search can set out from z = 0
+    pose_layer: int | None = None  # whose input is the place of the picture, if any
     latent_shape: tuple[int, ...]
 
     @property

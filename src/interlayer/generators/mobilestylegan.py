@@ -18,7 +18,7 @@ from torch import Tensor
 from interlayer.generators import modulation
 from interlayer.generators.base import LayerState
 from interlayer.generators.layout import Shape, compare_shapes, linear_shapes
-from interlayer.generators.styles import StyleGenerator, normalise
+from interlayer.generators.styles import StyleGenerator
 
 MAPPING_DEPTH = 8
 
@@ -55,9 +55,7 @@ class MobileStyleGAN(StyleGenerator):
         if "latent.mean" not in tensors:
             self.measure_latent()
 
-    def mapping(self, gaussian: Tensor) -> Tensor:
-        """Style codes w (B, w_dim) of Gaussian latents (B, w_dim)."""
-        return self.fully_connected(normalise(gaussian), MAPPING_DEPTH)
+    mapping_depth = MAPPING_DEPTH
 
     def start(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> LayerState:
         """Return the state before layer 0; ``noise`` replaces the fixed maps (1 or B, 1, H, W)."""

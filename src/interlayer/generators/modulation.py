@@ -37,17 +37,18 @@ def demodulation(scale: Tensor, squares: Tensor) -> Tensor:
     return (F.linear(scale.square(), squares) + DEMODULATION_EPSILON).rsqrt()
 
 
-def convolve(x: Tensor, weight: Tensor, scale: Tensor, groups: int = 1) -> Tensor:
-    """Convolve ``scale * x`` with 3x3 kernels: (B, Cin, H, W) -> (B, Cout, H, W).
+def convolve(x: Tensor, weight: Tensor, scale: Tensor, groups: int = 1, padding: int = 1) -> Tensor:
+    """Convolve ``scale * x``, of the same size where 3x3 kernels are padded by one pixel.
 
     Args:
         x: activation.
-        weight: kernels (Cout, Cin / groups, 3, 3).
+        weight: kernels (Cout, Cin / groups, k, k).
         scale: styles (B, Cin).
         groups: 1, or Cin for a depthwise convolution.
+        padding: zeros on each side.
     """
     by_input = scale[:, :, None, None, None] if groups > 1 else scale[:, None, :, None, None]
-    return _Styled.apply(x, weight, scale, by_input, (1, 1, False, groups))
+    return _Styled.apply(x, weight, scale, by_input, (1, padding, False, groups))
 
 
 def convolve_up(x: Tensor, weight: Tensor, scale: Tensor, blur: Tensor) -> Tensor:

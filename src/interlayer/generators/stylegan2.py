@@ -13,11 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from interlayer.errors import InputError
 from interlayer.generators import modulation
 from interlayer.generators.base import LayerState, gaussian_by_seed
 from interlayer.generators.layout import Layout
-from interlayer.generators.styles import MEAN_SAMPLES, StyleGenerator, normalise
+from interlayer.generators.styles import StyleGenerator, check_label
 
 ROOT_HALF = 0.5**0.5
 ROOT_TWO = 2**0.5
@@ -73,14 +72,12 @@ class StyleGAN2(StyleGenerator):
         self.channels = self.layout.colours
         self.num_ws, self.z_dim = 2 * self.num_layers, self.layout.z_dim
         self.latent_shape = (self.num_ws, self.layout.w_dim)
-        self.label = check_label(label, self.layout.num_classes)
+        self.mapping_depth, self.num_classes = len(self.layout.mapping), self.layout.num_classes
+        self.label = check_label(label, self.num_classes)
         self.hold({key: value.detach().clone() for key, value in tensors.items()})
         self.register_buffer("blur", modulation.binomial_filter())
         self._prepare_convolutions()
-        if "mapping.mean" not in tensors:
-            self.register_buffer("mapping_mean", self._mean_style())
-        if "latent.mean" not in tensors:
-            self.measure_latent()
+        self.complete_latent()
 
     def _prepare_convolutions(self) -> None:
         """Sum squares for demodulation, and put kernels in the memory order of their use."""
@@ -93,35 +90,6 @@ class StyleGAN2(StyleGenerator):
                     weight = weight.transpose(0, 1)
                 kernel = modulation.channels_last(weight)
                 self.register_buffer(f"{conv}.weight".replace(".", "_"), kernel)
-
-    @torch.no_grad()
-    def _mean_style(self) -> Tensor:
-        return self.mapping(gaussian_by_seed([0], (MEAN_SAMPLES, self.z_dim))[0]).mean(0)
-
-    def mapping(self, gaussian: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return style codes w (B, w_dim) of Gaussian latents (B, z_dim).
-
-        ``condition`` (B, num_classes) replaces the one-hot vector of the generator's own class.
-        """
-        w = normalise(gaussian)
-        if self.layout.num_classes:
-            weight, bias = self._get("mapping.embed.weight"), self._get("mapping.embed.bias")
-            if condition is None:
-                condition = torch.eye(self.layout.num_classes)[[self.label or 0]].to(w)
-            embedding = normalise(F.linear(condition, weight, bias))
-            w = torch.cat([w, embedding.expand(len(w), -1)], 1)
-        return self.fully_connected(w, len(self.layout.mapping))
-
-    def truncate(self, w: Tensor, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
-        """Pull codes w (B, w_dim) of the first ``cutoff`` inputs to ``mean + psi (w - mean)``.
-
-        The result, with w itself for the other inputs, is (B, num_ws, w_dim). Published samples are
-        truncated so; `sample` truncates the whitened code.
-        """
-        ws = w[:, None].expand(-1, self.num_ws, -1)
-        cutoff = self.num_ws if cutoff is None else cutoff
-        mean = self._get("mapping.mean")
-        return torch.cat([mean.lerp(ws[:, :cutoff], psi), ws[:, cutoff:]], 1)
 
     def noise_maps(
         self, mode: Literal["const", "random", "none"] = "const", seeds: Sequence[int] = ()
@@ -205,14 +173,3 @@ class StyleGAN2(StyleGenerator):
         """Residual path: a 1x1 convolution, then a doubling, times ``√½``."""
         weight = ROOT_HALF * self._get(f"{4 * 2**index}.skip.weight")
         return modulation.double(F.conv2d(h, weight.to(h.dtype)), self._get("blur"))
-
-
-def check_label(label: int | None, classes: int) -> int | None:
-    """Return the class to draw, and refuse one that is missing or does not exist."""
-    if classes and label is None:
-        raise InputError(
-            f"the generator draws one of {classes} classes; give a label from 0 to {classes - 1}"
-        )
-    if label is not None and not 0 <= label < classes:
-        raise InputError(f"the label {label} does not exist: the generator has {classes} classes")
-    return label

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from interlayer.errors import InputError
 from interlayer.generators.base import Generator, gaussian_by_seed
 
 MEAN_SAMPLES = 10_000
@@ -26,10 +26,34 @@ class StyleGenerator(Generator):
 
     num_ws: int
     z_dim: int
+    mapping_depth: int
+    num_classes: int = 0
+    label: int | None = None
 
-    @abstractmethod
-    def mapping(self, gaussian: Tensor) -> Tensor:
-        """Return style codes w (B, w_dim) of Gaussian latents (B, z_dim)."""
+    def mapping(self, gaussian: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return style codes w (B, w_dim) of Gaussian latents (B, z_dim).
+
+        ``condition`` (B, num_classes) replaces the one-hot vector of the generator's own class.
+        """
+        w = normalise(gaussian)
+        if self.num_classes:
+            weight, bias = self._get("mapping.embed.weight"), self._get("mapping.embed.bias")
+            if condition is None:
+                condition = torch.eye(self.num_classes)[[self.label or 0]].to(w)
+            embedding = normalise(F.linear(condition, weight, bias))
+            w = torch.cat([w, embedding.expand(len(w), -1)], 1)
+        return self.fully_connected(w, self.mapping_depth)
+
+    def truncate(self, w: Tensor, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
+        """Pull codes w (B, w_dim) of the first ``cutoff`` inputs to ``mean + psi (w - mean)``.
+
+        The result, with w itself for the other inputs, is (B, num_ws, w_dim). Published samples are
+        truncated so; `sample` truncates the whitened code.
+        """
+        ws = w[:, None].expand(-1, self.num_ws, -1)
+        cutoff = self.num_ws if cutoff is None else cutoff
+        mean = self._get("mapping.mean")
+        return torch.cat([mean.lerp(ws[:, :cutoff], psi), ws[:, cutoff:]], 1)
 
     def hold(self, tensors: Mapping[str, Tensor]) -> None:
         """Keep tensors by dotted name, and the layer statistics among them."""
@@ -66,6 +90,15 @@ class StyleGenerator(Generator):
         return w
 
     @torch.no_grad()
+    def complete_latent(self) -> None:
+        """Measure what is missing of the codes' mean and of their whitening."""
+        if not hasattr(self, "mapping_mean"):
+            gaussian = gaussian_by_seed([0], (MEAN_SAMPLES, self.z_dim))[0]
+            self.register_buffer("mapping_mean", self.mapping(gaussian).mean(0))
+        if not hasattr(self, "latent_mean"):
+            self.measure_latent()
+
+    @torch.no_grad()
     def measure_latent(self) -> None:
         """Measure mean and standard deviation of style codes before their last activation."""
         gaussian = gaussian_by_seed([0], (MEAN_SAMPLES, self.z_dim))[0]
@@ -86,6 +119,17 @@ class StyleGenerator(Generator):
         gaussian = gaussian_by_seed(seeds, (self.z_dim,))
         z = self.whiten(self.mapping(gaussian.to(self._get("latent.mean").device)))
         return (truncation * z)[:, None].expand(-1, self.num_ws, -1).contiguous()
+
+
+def check_label(label: int | None, classes: int) -> int | None:
+    """Return the class to draw, and refuse one that is missing or does not exist."""
+    if classes and label is None:
+        raise InputError(
+            f"the generator draws one of {classes} classes; give a label from 0 to {classes - 1}"
+        )
+    if label is not None and not 0 <= label < classes:
+        raise InputError(f"the label {label} does not exist: the generator has {classes} classes")
+    return label
 
 
 def normalise(gaussian: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from interlayer.methods.energies import Energy
 from interlayer.methods.estimators import Estimator
 from interlayer.problem.fidelity import Fidelity
 
+PLACING_RATE = 0.1
+
 
 @dataclass(frozen=True)
 class Latent:
@@ -216,6 +218,19 @@ class Method:
             for stage in self.stages
         ]
         return replace(self, stages=tuple(stages))
+
+    def placing(self, layer: int) -> Method:
+        """The method with a stage for the place of the picture, the input of ``layer``.
+
+        It follows the stages of the latent code, with as many steps as they have together.
+        """
+        count = next((i for i, s in enumerate(self.stages) if s.layer > 0), len(self.stages))
+        if not count:
+            raise ValueError(f"{self.name} has no stage of the latent code to place")
+        steps = sum(stage.steps for stage in self.stages[:count])
+        place = replace(self.stages[count - 1], moves=Layer(layer), steps=steps, lr=PLACING_RATE)
+        later = tuple(stage for stage in self.stages[count:] if stage.layer > layer)
+        return replace(self, stages=(*self.stages[:count], place, *later))
 
     def within(self, num_layers: int) -> Method:
         """The method without stages that a generator of ``num_layers`` lacks, steps kept."""

@@ -14,10 +14,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from interlayer.errors import InputError
+from interlayer.generators import mobilestylegan, stylegan3
 from interlayer.generators.base import Generator, statistics_tensors
 from interlayer.generators.layout import Layout
-from interlayer.generators.mobilestylegan import MobileStyleGAN, check_shapes
+from interlayer.generators.mobilestylegan import MobileStyleGAN
 from interlayer.generators.stylegan2 import StyleGAN2
+from interlayer.generators.stylegan3 import StyleGAN3
 from interlayer.media.files import naming_file
 from interlayer.weights.converted import FORMAT, write_converted
 from interlayer.weights.openvino import read_openvino_pair
@@ -27,9 +29,15 @@ from interlayer.weights.stylegan2_files import (
     find_generator,
     generator_of,
 )
+from interlayer.weights.stylegan3_files import StyleGAN3File
 from interlayer.weights.torch_files import LazyTensor, Storage, open_torch_file
 
 MAX_FILE = 8 << 30
+CHECKS: Mapping[str, Callable[[Mapping[str, tuple[int, ...]]], object]] = {
+    "stylegan2": Layout.infer,
+    "stylegan3": stylegan3.check_shapes,
+    "mobilestylegan": mobilestylegan.check_shapes,
+}
 Format = Literal["safetensors", "openvino", "pytorch"]
 
 
@@ -39,9 +47,9 @@ class Checkpoint:
 
     Attributes:
         source: kind of the file, in words.
-        architecture: ``stylegan2`` or ``mobilestylegan``.
+        architecture: ``stylegan2``, ``stylegan3`` or ``mobilestylegan``.
         shapes: shapes of the tensors, by our names.
-        conv_clamp: bound on StyleGAN2's activations, if any.
+        conv_clamp: bound on activations, if any.
         licence: licence that the file names, or nothing.
         load: function that reads the tensors.
     """
@@ -65,7 +73,24 @@ class Checkpoint:
                 f"noise maps {'yes' if layout.noise else 'no'}, classes {layout.num_classes}",
                 f"z {layout.z_dim}, w {layout.w_dim}, mapping of {len(layout.mapping)} layers",
             ]
+        if self.architecture == "stylegan3":
+            lines[1:1] = _describe_stylegan3(self)
         return "\n".join(line for line in lines if line)
+
+
+def _describe_stylegan3(checkpoint: Checkpoint) -> list[str]:
+    """Lines about a StyleGAN3: its layers, its latent codes, its bound."""
+    shapes = checkpoint.shapes
+    kernels = [shapes[f"L{i}.weight"] for i in range(stylegan3.count(shapes, "L{}.weight"))]
+    radial = any(len(shapes.get(f"L{i}.down", ())) == 2 for i in range(len(kernels)))
+    z_dim, w_dim = stylegan3.latent_sizes(shapes)
+    widths = ", ".join(str(shape[0]) for shape in kernels)
+    classes = shapes.get("mapping.embed.weight", (0, 0))[1]
+    return [
+        f"configuration {'R' if radial else 'T'}, {len(kernels)} layers of widths {widths}",
+        f"conv_clamp {checkpoint.conv_clamp}, classes {classes}",
+        f"z {z_dim}, w {w_dim}, mapping of {stylegan3.count(shapes, stylegan3.MAPPING)} layers",
+    ]
 
 
 def load_generator(
@@ -95,18 +120,20 @@ def load_generator(
                 raise InputError(
                     f"the tensor {key[:80]!r} holds values that are not finite numbers"
                 )
-        if checkpoint.architecture == "mobilestylegan":
-            generator = MobileStyleGAN(tensors, name)
-        else:
-            generator = StyleGAN2(
-                tensors,
-                conv_clamp=checkpoint.conv_clamp,
-                label=label,
-                precision=precision,
-                name=name,
-            )
+        generator = _built(checkpoint, tensors, name, label)
+        generator.precision = precision
         _draw_once(generator)
         return generator
+
+
+def _built(
+    checkpoint: Checkpoint, tensors: Mapping[str, Tensor], name: str, label: int | None
+) -> Generator:
+    """The generator of a checkpoint's tensors."""
+    if checkpoint.architecture == "mobilestylegan":
+        return MobileStyleGAN(tensors, name)
+    kind = StyleGAN3 if checkpoint.architecture == "stylegan3" else StyleGAN2
+    return kind(tensors, conv_clamp=checkpoint.conv_clamp, label=label, name=name)
 
 
 @torch.no_grad()
@@ -183,8 +210,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return _of_foreign(find_generator(open_torch_file(path), path.stat().st_size))
 
 
-def _of_foreign(found: ForeignGenerator) -> Checkpoint:
+def _of_foreign(found: ForeignGenerator | StyleGAN3File) -> Checkpoint:
     """A generator in another project's layout."""
+    if isinstance(found, StyleGAN3File):
+        source = "an NVIDIA pickle"
+        return Checkpoint(source, "stylegan3", found.shapes, found.conv_clamp, "", found.load)
     shapes = found.layout.shapes()
     source = {"nvidia": "an NVIDIA pickle", "rosinality": "a rosinality checkpoint"}[found.kind]
     return Checkpoint(source, "stylegan2", shapes, found.conv_clamp, "", found.load)
@@ -192,10 +222,7 @@ def _of_foreign(found: ForeignGenerator) -> Checkpoint:
 
 def _measured(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Measure the whitening and the statistics of every layer, as tensors to store."""
-    if checkpoint.architecture == "mobilestylegan":
-        generator = MobileStyleGAN(tensors)
-    else:
-        generator = StyleGAN2(tensors, conv_clamp=checkpoint.conv_clamp)
+    generator = _built(checkpoint, tensors, "measured", None)
     latent = {f"latent.{part}": generator.get_buffer(f"latent_{part}") for part in ("mean", "std")}
     return latent | statistics_tensors(generator)
 
@@ -204,6 +231,8 @@ def _resolution(checkpoint: Checkpoint) -> int:
     """Height and width of the images."""
     if checkpoint.architecture == "stylegan2":
         return Layout.infer(checkpoint.shapes).resolution
+    if checkpoint.architecture == "stylegan3":
+        return _built(checkpoint, checkpoint.load(), "measured", None).resolution
     doublings = sum(key.endswith(".up.style.weight") for key in checkpoint.shapes) + 1
     return checkpoint.shapes["constant"][-1] * 2**doublings
 
@@ -252,12 +281,9 @@ def _read_safetensors(path: Path) -> Checkpoint:
     if metadata.get("format") is None:
         lazy = {name: _lazy(path, name, shape) for name, shape in shapes.items()}
         return _of_foreign(generator_of(Found(lazy), 4 * path.stat().st_size))
-    if metadata["format"] != FORMAT or architecture not in ("stylegan2", "mobilestylegan"):
+    if metadata["format"] != FORMAT or architecture not in CHECKS:
         raise InputError("the .safetensors file was not written by `interlayer convert`")
-    if architecture == "stylegan2":
-        Layout.infer(shapes)
-    else:
-        check_shapes(shapes)
+    CHECKS[architecture](shapes)
 
     def load() -> dict[str, Tensor]:
         try:

@@ -13,8 +13,10 @@ from torch import Tensor
 from interlayer.errors import InputError
 from interlayer.generators.layout import Layout
 from interlayer.generators.modulation import binomial_filter
+from interlayer.weights import stylegan3_files
 from interlayer.weights.pickles import Record, as_items
 from interlayer.weights.stylegan2_names import fit_shape, fold_gains, nvidia_names, rosinality_names
+from interlayer.weights.stylegan3_files import StyleGAN3File, find_stylegan3, is_stylegan3
 from interlayer.weights.torch_files import LazyTensor, TorchFile, plain_number
 
 GENERATORS = ("G_ema", "g_ema", "g_running", "params_ema", "G", "g", "generator")
@@ -26,10 +28,9 @@ _DEPTH_LIMIT = 8
 _LONGEST_PART = 80
 _SHARING_LIMIT = 16
 _ACTIVATIONS = {"lrelu": (0.2, 2**0.5), "linear": (1.0, 1.0), "relu": (0.0, 2**0.5)}
-_PLAIN_VALUES = ("conv_clamp", "activation", "bias_gain")
+_PLAIN_VALUES = ("conv_clamp", "activation", "bias_gain", *stylegan3_files.PLAIN_VALUES)
 _FILTERS = (".resample_filter", ".blur.kernel", ".upsample.kernel")
 _DISCRIMINATOR_KEYS = re.compile(r"(b\d+\.fromrgb|b4\.out|final_conv|final_linear)\.")
-_STYLEGAN3_KEYS = re.compile(r"synthesis\.(input\.|L\d+_)")
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class ForeignGenerator:
         return folded
 
 
-def find_generator(file: TorchFile, size: int) -> ForeignGenerator:
+def find_generator(file: TorchFile, size: int) -> ForeignGenerator | StyleGAN3File:
     """Find the generator in a file, the averaged one where there are several.
 
     Args:
@@ -82,7 +83,7 @@ def find_generator(file: TorchFile, size: int) -> ForeignGenerator:
         size: length of the file in bytes, which bounds what its tensors may claim.
 
     Raises:
-        InputError: if there is none that `StyleGAN2` can draw; the sentence says what there is.
+        InputError: if there is none that can be drawn; the sentence says what there is.
     """
     found = collect(file, _choose_network(file.root))
     if isinstance(file.root, dict) and "latent_avg" in file.root:
@@ -92,7 +93,7 @@ def find_generator(file: TorchFile, size: int) -> ForeignGenerator:
     return generator_of(found, size, file.root)
 
 
-def generator_of(found: Found, size: int, root: Any = None) -> ForeignGenerator:
+def generator_of(found: Found, size: int, root: Any = None) -> ForeignGenerator | StyleGAN3File:
     """Identify the generator among the tensors of a file.
 
     Args:
@@ -104,6 +105,16 @@ def generator_of(found: Found, size: int, root: Any = None) -> ForeignGenerator:
         InputError: as for `find_generator`.
     """
     found = _without_prefix(found)
+    if is_stylegan3(found.tensors):
+        _check_size(found.tensors.values(), size)
+        activation = _mapping_activation(found.values)
+        return find_stylegan3(
+            found.tensors,
+            found.values,
+            _conv_clamp(found.values),
+            _mapping_rate(found.values),
+            None if activation == _ACTIVATIONS["lrelu"] else activation,
+        )
     kind = _identify(found.tensors, root)
     names = nvidia_names() if kind == "nvidia" else rosinality_names()
     tensors = {names.get(k, k): v for k, v in _without_filters(found.tensors).items()}
@@ -146,6 +157,7 @@ def _without_prefix(found: Found) -> Found:
                 f"{prefix}input.input",
                 f"{prefix}style.1.weight",
                 f"{prefix}synthesis.b4.const",
+                f"{prefix}synthesis.input.freqs",
             )
             if prefix and any(mark in found.tensors for mark in marks):
                 average = {k: v for k, v in found.tensors.items() if k == "latent_avg"}
@@ -210,8 +222,6 @@ def _attributes(record: Any) -> Mapping[Any, Any]:
 
 def _identify(tensors: Mapping[str, LazyTensor], root: Any) -> str:
     """Name the project whose generator has these tensors, in a file with this root."""
-    if any(_STYLEGAN3_KEYS.match(name) for name in tensors):
-        raise InputError("this is a StyleGAN3 generator; only StyleGAN2 generators can be read")
     if any(_DISCRIMINATOR_KEYS.match(name) for name in tensors):
         raise InputError("the file holds a discriminator alone; a generator is needed")
     if "synthesis.b4.const" in tensors or any(n.startswith("synthesis.b") for n in tensors):
@@ -274,7 +284,7 @@ def _with_noise(
 
 def _conv_clamp(values: Mapping[str, Mapping[str, Any]]) -> float | None:
     """Bound that all convolutions and image terms share, if any."""
-    layers = [v for k, v in values.items() if re.search(r"\.(conv[01]|torgb)\.$", k)]
+    layers = [v for k, v in values.items() if re.search(r"\.(conv[01]|torgb|L\d+_\d+_\d+)\.$", k)]
     for layer in layers:
         if layer.get("activation", "lrelu") != "lrelu":
             raise InputError("a layer of the generator has another activation than lrelu")

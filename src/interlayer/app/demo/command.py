@@ -7,9 +7,9 @@ in a notebook too; both need the extra `demo`.
 from __future__ import annotations
 
 import os
-from tempfile import TemporaryDirectory
 
 from interlayer.app.demo.choices import MAX_SECONDS, PORT
+from interlayer.app.demo.guard import folder_of_page
 from interlayer.errors import InputError
 from interlayer.weights import loading
 
@@ -38,8 +38,8 @@ def serve_page(
     """
     credentials = _credentials(auth)
     # What gradio is to know must be in the environment before it is imported.
-    with TemporaryDirectory(prefix="interlayer-demo-") as uploads:
-        os.environ |= {"GRADIO_TEMP_DIR": uploads, "GRADIO_ANALYTICS_ENABLED": "False"}
+    with folder_of_page() as uploads:
+        os.environ |= {"GRADIO_TEMP_DIR": str(uploads), "GRADIO_ANALYTICS_ENABLED": "False"}
         try:
             from interlayer.app.demo.page import build
             from interlayer.app.demo.server import launch

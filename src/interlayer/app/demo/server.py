@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from interlayer.app.demo.choices import PORT
+from interlayer.app.demo.guard import HostGuard
 from interlayer.app.demo.parts import HERE
 from interlayer.errors import InputError
 from interlayer.weights.cache import to_stderr
@@ -82,7 +83,7 @@ def launch(
         InputError: if the port is taken.
     """
     options: dict[str, Any] = {
-        "middleware": [Middleware(SecurityHeaders)],
+        "middleware": [Middleware(SecurityHeaders), Middleware(HostGuard, host=host)],
         "routes": [Route("/health", _health)],
     }
     try:
