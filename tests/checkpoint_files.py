@@ -103,10 +103,10 @@ def nvidia_pickle(tensors: Mapping[str, Tensor], clamp: float | None = None, key
         return pickle.dumps(snapshot, protocol=4)
 
 
-def rosinality_state(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+def rosinality_state(tensors: Mapping[str, Tensor], rate: float = 0.01) -> dict[str, Any]:
     """A checkpoint dictionary with names and shapes as rosinality's."""
     theirs = {ours: name for name, ours in rosinality_names().items()}
-    state = {theirs[k]: v for k, v in unfolded(tensors, 0.01, scaled=True).items()}
+    state = {theirs[k]: v for k, v in unfolded(tensors, rate, scaled=True).items()}
     for name in list(state):
         if name.endswith("conv.weight"):
             state[name] = state[name][None]

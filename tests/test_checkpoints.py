@@ -15,13 +15,23 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.generators.base import Generator
+from interlayer.generators.base import Generator, gaussian_by_seed
 from interlayer.generators.layout import Output
 from interlayer.generators.stylegan2 import StyleGAN2
 from interlayer.weights import torch_files
-from interlayer.weights.checkpoints import convert, inspect, load_generator, read_checkpoint
+from interlayer.weights.cache import cache_folder, load_tensors
+from interlayer.weights.checkpoints import (
+    convert,
+    inspect,
+    load_generator,
+    read_checkpoint,
+    self_test,
+)
+from interlayer.weights.converted import FORMAT
+from interlayer.weights.loading import load
 from interlayer.weights.pickles import Name, Record, read_pickle
 from interlayer.weights.stylegan2_files import collect
+from interlayer.weights.table import WEIGHTS
 from interlayer.weights.torch_files import LazyTensor, TorchFile
 
 from .checkpoint_files import (
@@ -354,14 +364,16 @@ def test_every_tensor_of_the_published_files_is_found(name: str) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def rosinality(tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, dict[str, Tensor]]:
+@pytest.fixture(scope="module", params=["rosinality_16", "rosinality_8_module"])
+def rosinality(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Generator, dict[str, Tensor]]:
     """The published-format file of rosinality's code and the arrays that it gave."""
     if not FIXTURES.is_dir():
         pytest.skip("there is no folder of fixtures")
-    content = gzip.decompress((FIXTURES / "rosinality_16.pt.gz").read_bytes())
+    content = gzip.decompress((FIXTURES / f"{request.param}.pt.gz").read_bytes())
     path = written(tmp_path_factory.mktemp("rosinality"), content)
-    arrays = np.load(FIXTURES / "rosinality_16.npz", allow_pickle=False)
+    arrays = np.load(FIXTURES / f"{request.param}.npz", allow_pickle=False)
     return load_generator(path), {
         k: torch.from_numpy(arrays[k]) for k in arrays if not k.startswith("param")
     }
@@ -374,16 +386,88 @@ def test_rosinality_outputs_are_the_original_ones(rosinality) -> None:
     assert (G.truncate(w, 0.7)[:, 0] - arrays["w_07"]).abs().max() < 2e-5
     for i, noise in enumerate(G.noise_maps()):
         assert torch.equal(noise, arrays[f"noise_{i}"])
-    broadcast = {k: arrays[k][:, None].expand(-1, 6, -1) for k in ("w", "w_07")}
+    broadcast = {k: arrays[k][:, None].expand(-1, G.num_ws, -1) for k in ("w", "w_07")}
     cases = {"img": broadcast["w"], "img_07": broadcast["w_07"], "img_mix": arrays["latent_mix"]}
     for x, ws in cases.items():
         state = G.run(G.start_from_styles(ws), 0, G.num_layers)
         assert (state.rgb - arrays[x]).abs().max() < 5e-5
     state = G.start_from_styles(broadcast["w"])
-    for index, size in enumerate((4, 8, 16)):
+    for index, size in enumerate((4, 8, 16)[: G.num_layers]):
         state = G.layer(index, state)
         assert (state.h - arrays[f"x_{size}"]).abs().max() < 5e-5
         assert (state.rgb - arrays[f"skip_{size}"]).abs().max() < 5e-5
+
+
+def test_a_learning_rate_multiplier_that_no_file_records_can_be_given(tmp_path: Path) -> None:
+    tensors = small_tensors()
+    expected = StyleGAN2(tensors)
+    tensors["mapping.mean"] = expected.mapping(gaussian_by_seed([0], (1000, 5))[0]).mean(0)
+    path = written(tmp_path, saved(rosinality_state(tensors, rate=0.5)), "g.pt")
+    notes = list[str]()
+    load_generator(path, note=notes.append)
+    assert len(notes) == 1 and "is taken to be 0.01" in notes[0]
+    assert "is taken to be 0.01" in str(inspect(path)) and "looks wrong" in self_test(path)
+    convert(path, tmp_path / "g.safetensors", mapping_rate=0.5)
+    gaussian = torch.randn(3, 5)
+    found = load_generator(tmp_path / "g.safetensors")
+    assert isinstance(found, StyleGAN2)
+    torch.testing.assert_close(found.mapping(gaussian), expected.mapping(gaussian))
+    assert "looks wrong" not in self_test(tmp_path / "g.safetensors")
+    for rate in (0.0, -1.0, float("nan")):
+        with pytest.raises(InputError, match="above 0 and finite"):
+            convert(path, tmp_path / "x.safetensors", mapping_rate=rate)
+    nvidia = written(tmp_path, nvidia_pickle(nvidia_tensors(small_tensors())), "n.pkl")
+    with pytest.raises(InputError, match="says its learning rate multiplier itself"):
+        convert(nvidia, tmp_path / "x.safetensors", mapping_rate=0.5)
+
+
+def test_programs_are_refused_with_what_to_do_instead(tmp_path: Path) -> None:
+    entries = {"m/constants.pkl": b"x", "m/code/__torch__.py": b"import os", "m/data.pkl": b"x"}
+    with zipfile.ZipFile(tmp_path / "m.pt", "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    onnx = b"\x08\x07\x12\x07pytorch" + bytes(64)
+    for path in (tmp_path / "m.pt", written(tmp_path, onnx), written(tmp_path, b"", "m.onnx")):
+        assert "nothing in it is run; give the module" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["faces", "faces64"])
+def test_the_cached_files_are_files_like_any_other(name: str) -> None:
+    load_tensors(name)
+    path = cache_folder() / WEIGHTS[name].file
+    assert WEIGHTS[name].architecture in str(inspect(path)) and "self-test" in self_test(path)
+    named = load(name, precision=torch.float32)
+    z = named.sample([0])
+    assert torch.equal(load_generator(path)(z), named(z))
+
+
+def test_a_cached_file_of_no_generator_is_named(tmp_path: Path) -> None:
+    metadata = {"format": FORMAT, "architecture": "stlpips"}
+    save_file({"x": torch.zeros(1)}, tmp_path / "p.safetensors", metadata)
+    assert "holds weights of 'stlpips', which is no generator" in refusal(
+        tmp_path / "p.safetensors"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"3.weight": torch.zeros(9, 3, 4, 4)}, "'3.weight' has shape 9x3x4x4 instead of 8x3x4x4"),
+        ({"1.bias": None}, "lacks the tensor '1.bias'"),
+        ({"0.weight": None}, "lacks the tensor '0.weight'"),
+        ({"x.weight": torch.zeros(2)}, "unknown tensor 'x.weight'"),
+    ],
+)
+def test_other_tensors_than_a_dcgans_are_refused(tmp_path: Path, change, sentence) -> None:
+    parts = ("weight", "bias", "running_mean", "running_var")
+    tensors = {"0.weight": torch.randn(5, 8, 4, 4), "3.weight": torch.randn(8, 3, 4, 4)}
+    tensors |= {f"1.{part}": torch.ones(8) for part in parts}
+    metadata = {"format": FORMAT, "architecture": "dcgan"}
+    save_file(tensors, tmp_path / "g.safetensors", metadata)
+    assert load_generator(tmp_path / "g.safetensors").img_size == (3, 8, 8)
+    changed = {k: v for k, v in (tensors | change).items() if v is not None}
+    save_file(changed, tmp_path / "g.safetensors", metadata)
+    assert sentence in refusal(tmp_path / "g.safetensors")
 
 
 def test_pickle_of_a_call_is_refused_by_name(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from interlayer.errors import InputError
@@ -190,6 +192,32 @@ def test_weights_take_no_gradient() -> None:
     G = generator()
     assert not list(G.parameters())
     assert not any(buffer.requires_grad for buffer in G.buffers())
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    channels=st.lists(st.integers(1, 6), min_size=1, max_size=4).map(tuple),
+    mapping=st.lists(st.integers(1, 6), min_size=1, max_size=3).map(tuple),
+    output=st.sampled_from(["skip", "resnet", "orig"]),
+    noise=st.booleans(),
+    colours=st.integers(1, 4),
+    classes=st.integers(0, 3),
+    conv_clamp=st.sampled_from([None, 0.5]),
+    cut=st.floats(0, 1),
+)
+def test_cuts_of_any_generator_recompose_exactly(
+    channels, mapping, output, noise, colours, classes, conv_clamp, cut
+) -> None:
+    embedding = 2 if classes else 0
+    drawn = Layout(channels, 5, mapping, output, noise, classes, embedding, colours)
+    label = classes - 1 if classes else None
+    G = StyleGAN2(drawn.random_tensors(0), conv_clamp=conv_clamp, label=label)
+    z = torch.randn(2, *G.latent_shape, generator=torch.Generator().manual_seed(0))
+    state = G.start(z)
+    whole = G.image(G.run(state, 0, G.num_layers))
+    assert whole.shape == (2, *G.img_size) and whole.isfinite().all()
+    place = round(cut * G.num_layers)
+    assert torch.equal(G.image(G.run(G.run(state, 0, place), place, G.num_layers)), whole)
 
 
 @pytest.mark.parametrize("channels", [(4,), (3, 5), (4, 4, 4, 4, 4, 2)])

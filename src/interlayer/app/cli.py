@@ -121,16 +121,23 @@ def convert(
     source: Annotated[Path, typer.Argument(help="A generator's checkpoint, of any known kind.")],
     target: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
     licence: Annotated[str | None, typer.Option(help="Licence to note in the file.")] = None,
+    lr_mlp: Annotated[
+        float | None,
+        typer.Option(
+            help="Learning rate multiplier of the mapping network, for rosinality's files."
+        ),
+    ] = None,
 ) -> None:
     """Write a checkpoint as .safetensors; nothing in it is executed."""
-    checkpoints.convert(source, target, licence=licence)
+    checkpoints.convert(source, target, licence=licence, mapping_rate=lr_mlp)
     say(f"{target} is written")
 
 
 @app.command()
 def inspect(file: Annotated[Path, typer.Argument(help="Any weights file.")]) -> None:
-    """Describe a weights file."""
+    """Describe a weights file, and try whether it draws."""
     print(checkpoints.inspect(file))
+    print(checkpoints.self_test(file))
 
 
 @app.command()

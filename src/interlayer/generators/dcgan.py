@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from interlayer.generators.layout import Shape, compare_shapes
 from interlayer.generators.sequential import Sequential
 
 
@@ -34,3 +35,26 @@ def build_dcgan(tensors: Mapping[str, Tensor], name: str = "dcgan") -> Sequentia
     generator = Sequential(module, cuts, latent_shape=(kernels[0].shape[0], 1, 1), name=name)
     generator.keep_statistics(tensors)
     return generator
+
+
+def check_shapes(shapes: Mapping[str, Shape]) -> None:
+    """Refuse tensors that are not those of a DCGAN as `build_dcgan` takes them.
+
+    Raises:
+        InputError: if a tensor is missing, unknown or of the wrong shape; the sentence names it.
+    """
+    kernels = []
+    while len(shape := shapes.get(f"{3 * len(kernels)}.weight", ())) == 4:
+        kernels.append(shape)
+    expected: dict[str, Shape] = {}
+    optional: dict[str, Shape] = {}
+    inputs = kernels[0][0] if kernels else 0
+    for i, (_, width, height, _) in enumerate(kernels or [(1, 1, 4, 4)]):
+        expected[f"{3 * i}.weight"] = (inputs, width, height, height)
+        if i < len(kernels) - 1:
+            parts = ("weight", "bias", "running_mean", "running_var")
+            expected |= {f"{3 * i + 1}.{part}": (width,) for part in parts}
+            optional[f"{3 * i + 1}.num_batches_tracked"] = ()
+            optional[f"statistics.{i + 1}"] = (width, 1, 1)
+        inputs = width
+    compare_shapes(shapes, expected, optional)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,12 +14,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from interlayer.errors import InputError
-from interlayer.generators import mobilestylegan, stylegan3
-from interlayer.generators.base import Generator, statistics_tensors
+from interlayer.generators import dcgan, mobilestylegan, stylegan3
+from interlayer.generators.base import Generator, gaussian_by_seed, statistics_tensors
 from interlayer.generators.layout import Layout
 from interlayer.generators.mobilestylegan import MobileStyleGAN
 from interlayer.generators.stylegan2 import StyleGAN2
 from interlayer.generators.stylegan3 import StyleGAN3
+from interlayer.generators.styles import StyleGenerator
 from interlayer.media.files import naming_file
 from interlayer.weights.converted import FORMAT, write_converted
 from interlayer.weights.openvino import read_openvino_pair
@@ -37,6 +38,7 @@ CHECKS: Mapping[str, Callable[[Mapping[str, tuple[int, ...]]], object]] = {
     "stylegan2": Layout.infer,
     "stylegan3": stylegan3.check_shapes,
     "mobilestylegan": mobilestylegan.check_shapes,
+    "dcgan": dcgan.check_shapes,
 }
 Format = Literal["safetensors", "openvino", "pytorch"]
 
@@ -47,11 +49,12 @@ class Checkpoint:
 
     Attributes:
         source: kind of the file, in words.
-        architecture: ``stylegan2``, ``stylegan3`` or ``mobilestylegan``.
+        architecture: ``stylegan2``, ``stylegan3``, ``mobilestylegan`` or ``dcgan``.
         shapes: shapes of the tensors, by our names.
         conv_clamp: bound on activations, if any.
         licence: licence that the file names, or nothing.
         load: function that reads the tensors.
+        assumed: sentence about what the file does not say, or nothing.
     """
 
     source: str
@@ -60,10 +63,12 @@ class Checkpoint:
     conv_clamp: float | None
     licence: str
     load: Callable[[], dict[str, Tensor]]
+    assumed: str = ""
 
     def __str__(self) -> str:
         values = sum(torch.Size(shape).numel() for shape in self.shapes.values())
         lines = [f"{self.architecture} from {self.source}", f"{values:,} values", self.licence]
+        lines.append(self.assumed)
         if self.architecture == "stylegan2":
             layout = Layout.infer(self.shapes)
             lines[1:1] = [
@@ -99,6 +104,7 @@ def load_generator(
     label: int | None = None,
     precision: torch.dtype = torch.float32,
     name: str | None = None,
+    note: Callable[[str], object] = lambda line: None,
 ) -> Generator:
     """Load the generator in a file: ``.safetensors``, PyTorch or NVIDIA pickle, or OpenVINO IR.
 
@@ -107,6 +113,7 @@ def load_generator(
         label: class to draw, for class-conditional weights.
         precision: type of StyleGAN2's activations, ``torch.float32`` or ``torch.bfloat16``.
         name: name of the generator in results, by default the file's.
+        note: function that is called with a line about what is assumed.
 
     Raises:
         InputError: if the file holds no generator that can be drawn.
@@ -114,6 +121,8 @@ def load_generator(
     path = Path(path)
     with naming_file(path):
         checkpoint = read_checkpoint(path)
+        if checkpoint.assumed:
+            note(f"{path.name}: {checkpoint.assumed}")
         tensors, name = checkpoint.load(), name or path.stem
         for key, value in tensors.items():
             if not value.isfinite().all():
@@ -132,6 +141,8 @@ def _built(
     """The generator of a checkpoint's tensors."""
     if checkpoint.architecture == "mobilestylegan":
         return MobileStyleGAN(tensors, name)
+    if checkpoint.architecture == "dcgan":
+        return dcgan.build_dcgan(tensors, name)
     kind = StyleGAN3 if checkpoint.architecture == "stylegan3" else StyleGAN2
     return kind(tensors, conv_clamp=checkpoint.conv_clamp, label=label, name=name)
 
@@ -150,7 +161,12 @@ def _draw_once(generator: Generator) -> None:
 
 
 def convert(
-    source: str | Path, target: str | Path, *, licence: str | None = None, measure: bool = True
+    source: str | Path,
+    target: str | Path,
+    *,
+    licence: str | None = None,
+    measure: bool = True,
+    mapping_rate: float | None = None,
 ) -> None:
     """Write the generator in ``source`` as ``.safetensors`` with metadata that says what it is.
 
@@ -163,13 +179,15 @@ def convert(
         licence: note on the licence; by default, that the terms of the source file hold.
         measure: whether to store the statistics of every layer too, so that a user of the file need
             not measure them; class-conditional weights have none of their own.
+        mapping_rate: learning rate multiplier of the mapping network, for rosinality's files, which
+            do not record it; 0.01 by default.
 
     Raises:
         InputError: as `load_generator`, or if the file cannot be written.
     """
     source, target = Path(source), Path(target)
     with naming_file(source):
-        checkpoint = read_checkpoint(source)
+        checkpoint = read_checkpoint(source, mapping_rate)
         tensors = checkpoint.load()
         if measure and "mapping.embed.weight" not in tensors:
             tensors |= _measured(checkpoint, tensors)
@@ -195,11 +213,33 @@ def inspect(path: str | Path) -> Checkpoint:
         return read_checkpoint(path)
 
 
+TRIAL, FAR = 1000, 1.0  # codes of the self-test, and spreads that they may be off on average
+ASSUMED_RATE = (
+    "the learning rate multiplier of the mapping network, which the file does not record, is taken "
+    "to be {:g}; `interlayer convert --lr-mlp` sets another"
+)
 FARTHEST = 1e4  # value of a pixel that a picture may have
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read the names and shapes of the generator in a file; see `load_generator`."""
+def read_checkpoint(path: Path, mapping_rate: float | None = None) -> Checkpoint:
+    """Read the names and shapes of the generator in a file; see `load_generator`.
+
+    Args:
+        path: the file.
+        mapping_rate: learning rate multiplier of the mapping network of a file that records none.
+
+    Raises:
+        InputError: as `load_generator`, or if the multiplier is none or the file records it.
+    """
+    if mapping_rate is not None and not 0 < mapping_rate < math.inf:
+        raise InputError(f"a learning rate multiplier is above 0 and finite, not {mapping_rate}")
+    checkpoint = _read(path, mapping_rate)
+    if mapping_rate is not None and not checkpoint.assumed:
+        raise InputError("the file says its learning rate multiplier itself; leave out --lr-mlp")
+    return checkpoint
+
+
+def _read(path: Path, mapping_rate: float | None) -> Checkpoint:
     kind = _detect_format(path)
     if kind == "safetensors":
         return _read_safetensors(path)
@@ -207,7 +247,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         tensors = read_openvino_pair(path)
         shapes = {name: tuple(value.shape) for name, value in tensors.items()}
         return Checkpoint("OpenVINO models", "mobilestylegan", shapes, None, "", lambda: tensors)
-    return _of_foreign(find_generator(open_torch_file(path), path.stat().st_size))
+    found = find_generator(open_torch_file(path), path.stat().st_size)
+    if mapping_rate is not None and isinstance(found, ForeignGenerator):
+        found = replace(found, mapping_rate=mapping_rate)
+    return _of_foreign(found)
 
 
 def _of_foreign(found: ForeignGenerator | StyleGAN3File) -> Checkpoint:
@@ -217,13 +260,48 @@ def _of_foreign(found: ForeignGenerator | StyleGAN3File) -> Checkpoint:
         return Checkpoint(source, "stylegan3", found.shapes, found.conv_clamp, "", found.load)
     shapes = found.layout.shapes()
     source = {"nvidia": "an NVIDIA pickle", "rosinality": "a rosinality checkpoint"}[found.kind]
-    return Checkpoint(source, "stylegan2", shapes, found.conv_clamp, "", found.load)
+    assumed = "" if found.kind == "nvidia" else ASSUMED_RATE.format(found.mapping_rate)
+    return Checkpoint(source, "stylegan2", shapes, found.conv_clamp, "", found.load, assumed)
+
+
+@torch.no_grad()
+def self_test(path: str | Path) -> str:
+    """Load the generator in a file, draw its mean picture and compare its codes with the file's.
+
+    A file keeps the average of style codes w in training. Codes far from it mean that the mapping
+    network is not read as it was trained.
+
+    Raises:
+        InputError: as `load_generator`.
+    """
+    path = Path(path)
+    with naming_file(path):
+        checkpoint = read_checkpoint(path)
+        label = 0 if "mapping.embed.weight" in checkpoint.shapes else None
+    generator = load_generator(path, label=label)
+    picture = generator(torch.zeros(1, *generator.latent_shape))
+    lines = [
+        f"self-test: the mean picture has values from {picture.min():.2f} to {picture.max():.2f}"
+    ]
+    if isinstance(generator, StyleGenerator) and "mapping.mean" in checkpoint.load():
+        w = generator.mapping(gaussian_by_seed([0], (TRIAL, generator.z_dim))[0])
+        average = generator.get_buffer("mapping_mean")
+        distance = ((w.mean(0) - average) / w.std(0)).square().mean().sqrt().item()
+        lines.append(f"self-test: codes w are {distance:.2f} spreads from the file's own average")
+        if label is None and distance > FAR:
+            lines[-1] += (
+                ", which looks wrong: its mapping network may have another learning rate "
+                "multiplier, see `interlayer convert --lr-mlp`"
+            )
+    return "\n".join(lines)
 
 
 def _measured(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Measure the whitening and the statistics of every layer, as tensors to store."""
     generator = _built(checkpoint, tensors, "measured", None)
-    latent = {f"latent.{part}": generator.get_buffer(f"latent_{part}") for part in ("mean", "std")}
+    latent: dict[str, Tensor] = {}
+    if isinstance(generator, StyleGenerator):
+        latent = {f"latent.{p}": generator.get_buffer(f"latent_{p}") for p in ("mean", "std")}
     return latent | statistics_tensors(generator)
 
 
@@ -231,8 +309,9 @@ def _resolution(checkpoint: Checkpoint) -> int:
     """Height and width of the images."""
     if checkpoint.architecture == "stylegan2":
         return Layout.infer(checkpoint.shapes).resolution
-    if checkpoint.architecture == "stylegan3":
-        return _built(checkpoint, checkpoint.load(), "measured", None).resolution
+    if checkpoint.architecture in ("stylegan3", "dcgan"):
+        label = 0 if "mapping.embed.weight" in checkpoint.shapes else None
+        return _built(checkpoint, checkpoint.load(), "measured", label).resolution
     doublings = sum(key.endswith(".up.style.weight") for key in checkpoint.shapes) + 1
     return checkpoint.shapes["constant"][-1] * 2**doublings
 
@@ -254,6 +333,11 @@ def _detect_format(path: Path) -> Format:
         return "pytorch"
     if head[8:9] == b"{" and 8 + int.from_bytes(head[:8], "little") <= size:
         return "safetensors"
+    if path.suffix.lower() == ".onnx" or (head[:1] == b"\x08" and head[2:3] == b"\x12"):
+        raise InputError(
+            "this is an ONNX graph, and nothing in it is run; give the module that it was made "
+            "from to interlayer.Sequential, as docs/extending.md shows"
+        )
     beginning = head.lstrip().lower()
     if beginning.startswith(b"version https://git-lfs"):
         raise InputError(
@@ -281,8 +365,10 @@ def _read_safetensors(path: Path) -> Checkpoint:
     if metadata.get("format") is None:
         lazy = {name: _lazy(path, name, shape) for name, shape in shapes.items()}
         return _of_foreign(generator_of(Found(lazy), 4 * path.stat().st_size))
-    if metadata["format"] != FORMAT or architecture not in CHECKS:
+    if metadata["format"] != FORMAT:
         raise InputError("the .safetensors file was not written by `interlayer convert`")
+    if architecture not in CHECKS:
+        raise InputError(f"the file holds weights of {architecture[:40]!r}, which is no generator")
     CHECKS[architecture](shapes)
 
     def load() -> dict[str, Tensor]:

@@ -48,7 +48,7 @@ def load(
             raise InputError(f"{weights.name} draws no classes; leave out the label")
         generator = weights.build(load_tensors(weights.name, device, note), weights.name)
     elif weights is None and Path(name_or_file).is_file():
-        generator = load_generator(name_or_file, label=label).to(device)
+        generator = load_generator(name_or_file, label=label, note=note).to(device)
     else:
         raise InputError(_no_generator(name_or_file, weights))
     generator.precision = precision or precision_here(device)

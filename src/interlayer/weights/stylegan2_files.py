@@ -23,6 +23,7 @@ GENERATORS = ("G_ema", "g_ema", "g_running", "params_ema", "G", "g", "generator"
 CONTAINERS = ("state_dict", "params", "model")
 PREFIXES = ("", "module.", "g_ema.", "G_ema.", "g_running.", "generator.", "decoder.", "G.", "g.")
 DISCRIMINATORS = ("D", "d", "discriminator")
+USUAL_RATE = 0.01
 _ENTRIES_LIMIT = 100_000
 _DEPTH_LIMIT = 8
 _LONGEST_PART = 80
@@ -309,8 +310,9 @@ def _mapping_activation(values: Mapping[str, Mapping[str, Any]]) -> tuple[float,
 
 def _mapping_rate(values: Mapping[str, Mapping[str, Any]]) -> float:
     """Learning rate multiplier of the mapping network: the gain of its biases."""
-    rates = {plain_number(v.get("bias_gain", 0.01)) for k, v in values.items() if "mapping.fc" in k}
-    rate = rates.pop() if rates else 0.01
+    gains = [v.get("bias_gain", USUAL_RATE) for k, v in values.items() if "mapping.fc" in k]
+    rates = {plain_number(gain) for gain in gains}
+    rate = rates.pop() if rates else USUAL_RATE
     if rates or rate is None or not 0 < rate < float("inf"):
         raise InputError("the mapping network does not have one positive learning rate multiplier")
     return rate

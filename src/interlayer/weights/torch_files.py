@@ -166,6 +166,11 @@ def _open_zip(path: Path) -> TorchFile:
         entries = {entry.filename: entry for entry in archive.infolist()}
     except (zipfile.BadZipFile, ValueError, OSError, struct.error, NotImplementedError):
         raise InputError("the zip archive is damaged or cut short") from None
+    if any("/code/" in name or name.endswith("/constants.pkl") for name in entries):
+        raise InputError(
+            "this is a TorchScript program, and nothing in it is run; give the module that it was "
+            "made from to interlayer.Sequential, as docs/extending.md shows"
+        )
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
         raise InputError("the zip archive is compressed, which PyTorch's files never are")
     if sum(entry.file_size for entry in entries.values()) > path.stat().st_size:
