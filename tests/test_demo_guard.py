@@ -162,7 +162,9 @@ def test_a_page_on_the_network_knows_addresses_and_its_own_name(listening, name,
 
 
 CHILD = """
+import signal
 import time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever runs the tests has set
 from interlayer.app.demo.guard import folder_of_page
 with folder_of_page() as folder:
     (folder / "photo.png").write_bytes(b"x")

@@ -132,7 +132,7 @@ def test_the_command_line_reads_what_the_page_writes(
 ) -> None:
     read = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loading, "load", lambda name, note: read.append(name) or TOY)
+    monkeypatch.setattr(loading, "load", lambda name, *args, **kwargs: read.append(name) or TOY)
     monkeypatch.setattr(restore, "restore_all", lambda *given: read.extend(given))
     wish = wish_of(replace(two_faces(), name="-1.jpg"), **changes)
     type_in(monkeypatch, command(wish, "a generator's file"))
@@ -152,7 +152,7 @@ def test_the_command_repeats_the_restoration_to_the_bit(
     if wish.brushed:
         kept(last[2], "scratches.png").save(tmp_path / "scratches.png")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loading, "load", lambda name, note: TOY)
+    monkeypatch.setattr(loading, "load", lambda *args, **kwargs: TOY)
     type_in(monkeypatch, command(wish, "toy"))
     with Image.open(tmp_path / "restored" / "old photo (1).png") as again:
         assert again.tobytes() == kept(last[2], "restored.png").tobytes()

@@ -21,6 +21,9 @@ def replacing(path: Path) -> Iterator[Path]:
     The name has the same suffix and starts with a dot. A ``path`` that exists keeps its content
     until the block has ended, and for good when the block raises (Ctrl-C included).
 
+    Raises:
+        InputError: if the file system refuses; one sentence that says why.
+
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with replacing(Path(folder) / "note.txt") as temporary:
     ...         _ = temporary.write_text("done")
@@ -31,6 +34,11 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}; make room or choose another place"
+        ) from None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -100,8 +100,8 @@ def write_video(path: str | Path, frames: Iterable[Tensor], fps: float = DEFAULT
 
     Raises:
         InputError: if the name ends in neither .mp4 nor .gif, if imageio-ffmpeg is not installed,
-            if fps is not positive, or if there is no frame or one of another size.
-        OSError: if the file cannot be written.
+            if fps is not positive, if there is no frame or one of another size, or if the file
+            cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in ENCODERS:
@@ -134,7 +134,7 @@ def write_video(path: str | Path, frames: Iterable[Tensor], fps: float = DEFAULT
         finally:
             writer.close()
         if not (temporary.exists() and temporary.stat().st_size):
-            raise OSError(f"{path} could not be written: is the disk full, or the folder missing?")
+            raise OSError("the encoder gave nothing; is the disk full, or the folder missing?")
 
 
 def _ffmpeg() -> ModuleType:

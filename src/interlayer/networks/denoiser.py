@@ -47,6 +47,7 @@ class Denoiser(nn.Module):
         width: number of channels inside, a multiple of 8.
         depth: number of blocks.
 
+    >>> import torch
     >>> denoise = Denoiser(torch.zeros(4, 16, 16), torch.ones(4, 1, 1), width=8, depth=1)
     >>> denoise(torch.randn(2, 4, 16, 16), torch.tensor([0.5, 1.0])).shape
     torch.Size([2, 4, 16, 16])

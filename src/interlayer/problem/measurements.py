@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,8 +78,10 @@ def save_problem(problem: Problem, path: Path) -> None:
         "img_size": list(task.img_size),
         "masks": dict(task.tensors),
     }
+    content = io.BytesIO()
+    torch.save(plain, content)
     with replacing(path) as temporary:
-        torch.save(plain, temporary)
+        temporary.write_bytes(content.getvalue())
 
 
 def load_problem(path: Path) -> Problem:

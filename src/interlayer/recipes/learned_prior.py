@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from interlayer.errors import InputError
@@ -50,8 +50,9 @@ class LearnedPrior:
             for layer, net in self.denoisers.items()
             for name, tensor in net.state_dict().items()
         }
+        content = save(tensors, {"format": FORMAT, "generator": self.generator})
         with replacing(path) as temporary:
-            save_file(tensors, temporary, {"format": FORMAT, "generator": self.generator})
+            temporary.write_bytes(content)
 
 
 def load_prior(path: Path, generator: Generator) -> LearnedPrior:

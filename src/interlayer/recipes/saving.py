@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from interlayer.errors import InputError
@@ -114,8 +114,9 @@ def save_solution(solution: Solution, path: Path) -> None:
         ],
     }
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = save(held, {"format": FORMAT, "plain": json.dumps(plain)})
     with replacing(path) as temporary:
-        save_file(held, temporary, {"format": FORMAT, "plain": json.dumps(plain)})
+        temporary.write_bytes(content)
 
 
 def load_solution(path: Path) -> Solution:

@@ -31,7 +31,7 @@ def write_converted(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping
         with replacing(path) as partial:
             save_file(whole, partial, metadata={"format": FORMAT, **metadata})
             partial.chmod(0o644)
-    except (SafetensorError, OSError) as error:
+    except SafetensorError as error:  # its own word for what the file system refuses
         raise InputError(
-            f"cannot write {path}: {error}; make room or choose another folder"
+            f"cannot write {path}: {error}; make room or choose another place"
         ) from None

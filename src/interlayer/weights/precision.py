@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from interlayer.errors import InputError
 from interlayer.media.files import write_text
 from interlayer.weights.cache import cache_folder
 
@@ -32,7 +33,7 @@ def precision_here(device: str = "cpu") -> torch.dtype:
     try:
         known.parent.mkdir(parents=True, exist_ok=True)
         write_text(known, f"{fastest}\n")
-    except OSError:  # a cache that cannot be written only costs the trial
+    except (OSError, InputError):  # a cache that cannot be written only costs the trial
         pass
     return fastest
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
@@ -40,26 +39,12 @@ def write_table(rows: Iterable[Row], format: str, path: Path | None) -> None:
             raise InputError("parquet is no text; name a file with --out")
         _write_text(rows, format, sys.stdout)
         return
-    with placing(path) as temporary:
+    with replacing(path) as temporary:
         if format == "parquet":
             _write_parquet(rows, temporary)
         else:
             with temporary.open("w", newline="", encoding="utf-8") as file:
                 _write_text(rows, format, file)
-
-
-@contextmanager
-def placing(path: Path) -> Iterator[Path]:
-    """Replace a file as `replacing` does, and say in one sentence what the file system refuses.
-
-    Raises:
-        InputError: if the file cannot be written.
-    """
-    try:
-        with replacing(path) as temporary:
-            yield temporary
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from None
 
 
 def _write_text(rows: Iterable[Row], format: str, file: TextIO) -> None:

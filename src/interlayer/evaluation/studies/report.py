@@ -13,7 +13,6 @@ from markupsafe import Markup
 
 from interlayer.errors import InputError
 from interlayer.evaluation.studies.compare import HIGHER_IS_BETTER, by_image, paired
-from interlayer.evaluation.studies.export import placing
 from interlayer.evaluation.studies.figures import (
     SYMBOLS,
     TITLES,
@@ -28,7 +27,7 @@ from interlayer.evaluation.studies.figures import (
 from interlayer.evaluation.studies.grids import strips
 from interlayer.evaluation.studies.rerun import commands
 from interlayer.evaluation.studies.store import ORACLE, Row, Store, with_variants
-from interlayer.media.files import writable_folder
+from interlayer.media.files import replacing, writable_folder
 
 CONFIDENCE = 0.95
 HEADS = TITLES | {
@@ -108,7 +107,7 @@ def write_report(store: Store, path: Path, pictures: int = 3) -> None:
         environments=store.environments(),
         seconds=sum(row["seconds"] for row in done),
     )
-    with placing(path) as temporary:
+    with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
@@ -128,7 +127,7 @@ def write_figures(store: Store, folder: Path) -> list[Path]:
         figure.axes[0].legend(frameon=False)
         for suffix in ("svg", "png", "pdf"):
             path = folder / f"{chart.name.replace(':', '-').replace('/', '_')}.{suffix}"
-            with placing(path) as temporary:
+            with replacing(path) as temporary:
                 figure.savefig(temporary, dpi=200, facecolor="white")
             written.append(path)
     return written
