@@ -92,7 +92,9 @@ def nvidia_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def nvidia_pickle(tensors: Mapping[str, Tensor], clamp: float | None = None, key="G_ema") -> bytes:
+def nvidia_pickle(
+    tensors: Mapping[str, Tensor], clamp: float | None = None, key: str = "G_ema", protocol: int = 4
+) -> bytes:
     """A snapshot in the manner of NVIDIA's training; ``tensors`` by their names."""
     layers = ("conv0", "conv1", "torgb")
     blocks = {name.rpartition(".")[0] for name in tensors}
@@ -100,7 +102,7 @@ def nvidia_pickle(tensors: Mapping[str, Tensor], clamp: float | None = None, key
     values |= {n: {"bias_gain": 0.01} for n in blocks if n.startswith("mapping.fc")}
     with persistence():
         snapshot = {"G": None, "D": None, "G_ema": None, key: module_tree(tensors, values)}
-        return pickle.dumps(snapshot, protocol=4)
+        return pickle.dumps(snapshot, protocol=protocol)
 
 
 def rosinality_state(tensors: Mapping[str, Tensor], rate: float = 0.01) -> dict[str, Any]:

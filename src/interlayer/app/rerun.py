@@ -114,7 +114,8 @@ def _read(file: Path) -> dict[str, Any]:
         found = json.loads(file.read_text("utf-8"))
         run = found["run"]
         arguments, inputs = dict(run["arguments"]), dict(run["inputs"])
-        known = isinstance(run["threads"], int) and 0 < run["threads"] <= 1024
+        threads = run["threads"]
+        known = type(threads) is int and 0 < threads <= 1024
         if not known or "photos" not in arguments or not all(map(str, inputs)):
             raise ValueError
         dict(found["versions"])

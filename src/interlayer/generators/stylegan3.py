@@ -21,7 +21,7 @@ from interlayer.generators.styles import StyleGenerator, check_label
 
 POSE_STD = (0.1, 0.1, math.radians(10))
 PLAN = 5  # up, down, padding before and behind, whether the layer makes the image
-MOST_LAYERS = 64
+MOST_LAYERS, MOST_PIXELS = 64, 4096
 
 
 class StyleGAN3(StyleGenerator):
@@ -67,24 +67,35 @@ class StyleGAN3(StyleGenerator):
         self.num_classes = shapes.get("mapping.embed.weight", (0, 0))[1]
         self.label = check_label(label, self.num_classes)
         self.hold({key: value.detach().clone() for key, value in tensors.items()})
-        for i in range(self.depth):
-            weight = self._get(f"L{i}.weight")
+        kernels = [self._get(f"L{i}.weight") for i in range(self.depth)]
+        for i, weight in enumerate(kernels):
             self.register_buffer(f"L{i}_squares", weight.square().sum((2, 3)))
             self.register_buffer(f"L{i}_weight", modulation.channels_last(weight))
-        self.channels = self._get(f"L{self.depth - 1}.weight").shape[0]
+        self.channels = kernels[-1].shape[0]
         self._matrices: dict[tuple[object, ...], Banded] = {}
         self.resolution = self._resolution()
         self.complete_latent()
 
     def _resolution(self) -> int:
-        """Height and width of the image, by what each layer does to them."""
-        size = int(self._get("input.grid")[0])
+        """Height and width of the image, by what each layer does to them.
+
+        Raises:
+            InputError: if a layer has nothing left, or more than any image has.
+        """
+        size, rate, bandwidth = self._get("input.grid").tolist()
+        if not (0 < size <= MOST_PIXELS and size == int(size) and 0 < bandwidth < rate / 2 < 1e6):
+            raise InputError("the StyleGAN3 generator's input has no possible size, rate and band")
+        size = int(size)
         for i in range(self.depth):
-            name = f"L{i}"
-            up, down, before, behind, _ = map(int, self._get(f"{name}.plan").tolist())
-            taps = sum(self._get(f"{name}.{which}").shape[0] - 1 for which in ("up", "down"))
-            size += self._get(f"{name}.weight").shape[-1] - 1
-            size = (size * up + before + behind - taps - 1) // down + 1
+            plan = self._get(f"L{i}.plan").tolist()
+            if any(p != int(p) or abs(p) > MOST_PIXELS for p in plan) or min(plan[:2]) < 1:
+                raise InputError(f"layer L{i} says nothing possible about how it is sampled")
+            up, down, before, behind, _ = map(int, plan)
+            taps = sum(self._get(f"L{i}.{which}").shape[0] - 1 for which in ("up", "down"))
+            risen = (size + self._get(f"L{i}.weight").shape[-1] - 1) * up + before + behind - taps
+            size = (risen - 1) // down + 1
+            if not (risen > 0 and max(risen, size) <= 4 * MOST_PIXELS):
+                raise InputError(f"layer L{i} has nothing left of its input, or far too much")
         return size
 
     def statistics(self, layer: int) -> LayerStatistics:

@@ -121,8 +121,6 @@ def load_generator(
     path = Path(path)
     with naming_file(path):
         checkpoint = read_checkpoint(path)
-        if checkpoint.assumed:
-            note(f"{path.name}: {checkpoint.assumed}")
         tensors, name = checkpoint.load(), name or path.stem
         for key, value in tensors.items():
             if not value.isfinite().all():
@@ -132,6 +130,8 @@ def load_generator(
         generator = _built(checkpoint, tensors, name, label)
         generator.precision = precision
         _draw_once(generator)
+        if checkpoint.assumed:
+            note(f"{path.name}: {checkpoint.assumed}")
         return generator
 
 

@@ -127,6 +127,11 @@ class TorchFile:
                     if id(raw) not in self._nested:  # the root object keeps it alive
                         self._nested[id(raw)] = _nested_storage(raw)
                     return self._nested[id(raw)]
+                case (Record(Name("_codecs.encode"), (str() as letters, "latin1")) as raw,):
+                    if id(raw) not in self._nested:  # bytes of a pickle of protocol 2
+                        encoded = letters.encode("latin1", "ignore")
+                        self._nested[id(raw)] = _nested_storage(encoded)
+                    return self._nested[id(raw)]
         raise InputError("a tensor's storage is not stored in any way that PyTorch uses")
 
 

@@ -24,6 +24,7 @@ METRICS = ("psnr", "ssim", "mse", "lpips", "stlpips")
 ORACLE = "oracle_psnr"  # no method sees it
 CALIBRATION = ("coverage", "std")
 PICTURES = ("truth", "measured", "recovered")
+MOST_SAID = 200  # letters of what SQLite says
 JOB = tuple(field.name for field in fields(Job))
 STAGE = tuple(field.name for field in fields(StageFigures))
 FIGURES = (*METRICS, ORACLE, *CALIBRATION)
@@ -245,13 +246,19 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise InputError(
-            f"cannot use {path}: {error}; make room or choose another place, then run the same "
-            "command again"
+            f"cannot use {path}: {_said(error)}; make room or choose another place, then run the "
+            "same command again"
         ) from None
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path} is not a study of interlayer, or a damaged one ({error}); choose another name"
+            f"{path} is not a study of interlayer, or a damaged one ({_said(error)}); "
+            "choose another name"
         ) from None
+
+
+def _said(error: Exception) -> str:
+    """What SQLite says, on one line and no longer than a line."""
+    return " ".join(str(error).split())[:MOST_SAID]
 
 
 @contextmanager
