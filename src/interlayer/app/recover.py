@@ -80,6 +80,7 @@ def refuse_misfits(recovery: Recovery, of_sequence: bool) -> None:
         raise InputError("--continue goes on from one point; leave out --samples")
     photos_only = (
         approach.prior is not None
+        or approach.unaligned
         or aligns
         or recovery.keep_known
         or approach.loss != "auto"
@@ -87,8 +88,8 @@ def refuse_misfits(recovery: Recovery, of_sequence: bool) -> None:
     )
     if of_sequence and photos_only:
         raise InputError(
-            "--align, --keep-known, --loss, --samples and --prior are for photos, not for a "
-            "--sequence"
+            "--align, --unaligned, --keep-known, --loss, --samples and --prior are for photos, not "
+            "for a --sequence"
         )
 
 

@@ -56,11 +56,11 @@ class HostGuard:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self.knows(name_of(hosts[0])):
             return False
-        origins = {*headers.getlist("origin")}
         ours = {f"{scheme}://{hosts[0].lower()}" for scheme in ("http", "https")}
         cross = headers.get("sec-fetch-site") == "cross-site"
         navigates = headers.get("sec-fetch-mode") == "navigate"
-        return {origin.lower() for origin in origins} <= ours and (navigates or not cross)
+        same = all(origin.lower() in ours for origin in headers.getlist("origin"))
+        return same and (navigates or not cross)
 
     def knows(self, name: str) -> bool:
         """Whether a host name is one that the page was started for."""
