@@ -40,7 +40,7 @@ def test_an_exception_before_anything_was_written_passes_through(tmp_path: Path)
 
 def test_a_folder_in_the_way_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "a.txt").mkdir()
-    with pytest.raises(OSError):
+    with pytest.raises(InputError, match="cannot write .*directory"):
         write_text(tmp_path / "a.txt", "text")
     assert names(tmp_path) == ["a.txt"]
 
