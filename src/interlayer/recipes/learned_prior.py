@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from interlayer.generators import Generator
 from interlayer.media.files import replacing
 from interlayer.methods.energies import Energy, of_score
 from interlayer.networks.denoiser import Denoiser
+from interlayer.recipes.saving import read_tensors
 
 FORMAT = "interlayer prior 1"
 SIGMA = 1.0
@@ -69,13 +69,9 @@ def load_prior(path: Path, generator: Generator) -> LearnedPrior:
     if not path.is_file():
         raise InputError(f"{path} does not exist; `interlayer train-prior` writes such a file")
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise ValueError(metadata.get("format"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata, tensors = read_tensors(path, FORMAT)
         denoisers = {layer: _denoiser(layer, tensors) for layer in _layers(tensors)}
-    except (SafetensorError, KeyError, ValueError, RuntimeError, IndexError):
+    except (KeyError, ValueError, RuntimeError, IndexError):
         raise InputError(
             f"{path} is no prior of this version ({FORMAT}); `interlayer train-prior` writes one"
         ) from None

@@ -128,17 +128,29 @@ def load_solution(path: Path) -> Solution:
     if not path.is_file():
         raise InputError(f"{path} does not exist; give a file that save_solution has written")
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise ValueError(metadata.get("format"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata, tensors = read_tensors(path, FORMAT)
         return _solution(json.loads(metadata["plain"]), tensors)
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, InputError):
+    except (KeyError, TypeError, ValueError, AttributeError, InputError):
         raise InputError(
             f"{path} is no solution of this version ({FORMAT}); recover again, or read it with the "
             "version that wrote it"
         ) from None
+
+
+def read_tensors(path: Path, form: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a ``.safetensors`` file of a format.
+
+    Raises:
+        ValueError: if it is damaged or of another format.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != form:
+                raise ValueError(metadata.get("format"))
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
 
 
 def _solution(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Solution:
