@@ -1,20 +1,15 @@
-"""The page's border: who may ask, what a request may do, and what stays on the disk."""
+"""The page's border: who may ask, and what a request may do."""
 
 import http.client
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 
 from interlayer.generators import ToyGenerator
 
@@ -159,50 +154,3 @@ def test_two_hundred_requests_at_once_make_no_error_of_the_server(page):
 )
 def test_a_page_on_the_network_knows_addresses_and_its_own_name(listening, name, known):
     assert guard.HostGuard(lambda *_: None, listening).knows(name) is known
-
-
-CHILD = """
-import signal
-import time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever runs the tests has set
-from interlayer.app.demo.guard import folder_of_page
-with folder_of_page() as folder:
-    (folder / "photo.png").write_bytes(b"x")
-    print(folder, flush=True)
-    time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_the_folder_goes_however_the_page_ends(way, tmp_path):
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        stderr=subprocess.DEVNULL,
-    )
-    assert child.stdout is not None
-    folder = Path(child.stdout.readline().strip())
-    assert (folder / "photo.png").is_file()
-    guard.remove_abandoned(tmp_path)
-    assert folder.is_dir()  # its process is alive
-    child.send_signal(way)
-    child.wait(20)
-    child.stdout.close()
-    if way == signal.SIGKILL:
-        deadline = time.monotonic() + 10
-        while folder.exists() and time.monotonic() < deadline:
-            guard.remove_abandoned(tmp_path)
-    assert not folder.exists()
-
-
-def test_a_folder_that_somebody_holds_stays(tmp_path):
-    held, left = (tmp_path / f"{guard.FOLDER}{name}" for name in "ab")
-    for folder in (held, left):
-        folder.mkdir()
-        (folder / guard.LOCK).touch()
-    with FileLock(held / guard.LOCK):
-        guard.remove_abandoned(tmp_path)
-        assert held.is_dir() and not left.exists()

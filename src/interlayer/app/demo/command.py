@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from interlayer.app.demo.choices import MAX_SECONDS, PORT
-from interlayer.app.demo.guard import folder_of_page
+from interlayer.app.demo.uploads import folder_of_page
 from interlayer.errors import InputError
 from interlayer.weights import loading
 
