@@ -28,10 +28,10 @@ def name_of(file: Path) -> str:
 
 
 def places() -> tuple[list[str], list[str]]:
-    """Files at the top level besides ``__init__.py`` and ``py.typed``, and folders."""
+    """Files at the top level besides ``__init__`` and ``py.typed``, and folders."""
     entries = [path for path in sorted(ROOT.iterdir()) if path.name != "__pycache__"]
     files = [p.name for p in entries if p.is_file()]
-    kept = [name for name in files if name not in ("__init__.py", "py.typed")]
+    kept = [name for name in files if name not in ("__init__.py", "__init__.pyi", "py.typed")]
     return kept, [path.name for path in entries if path.is_dir()]
 
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from interlayer import InputError, ilo, iterate
-from interlayer.app import cli
+from interlayer.app import commands
 from interlayer.app.rerun import arguments_again, plain_arguments
 from interlayer.evaluation.studies.export import write_table
 from interlayer.evaluation.studies.spec import checked, parts, read_spec
@@ -61,11 +61,11 @@ def prior(path: Path) -> None:
     state.prior.save(path)
 
 
-FLAGS = {name: kind for name, kind in get_type_hints(cli.recover).items() if name != "return"}
+FLAGS = {name: kind for name, kind in get_type_hints(commands.recover).items() if name != "return"}
 
 
 def result(path: Path) -> None:
-    parameters = inspect.signature(cli.recover).parameters.items()
+    parameters = inspect.signature(commands.recover).parameters.items()
     flags = plain_arguments({name: parameter.default for name, parameter in parameters})
     flags["photos"] = ["sample:astronaut"]
     run = {"arguments": flags, "inputs": {}, "threads": 1, "weights": "a", "measurements": "b"}

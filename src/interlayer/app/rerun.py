@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
 
 from interlayer.app.console import say
 from interlayer.errors import InputError
-from interlayer.evaluation.studies.jobs import digest
 from interlayer.generators import Generator
+from interlayer.media.files import digest
 from interlayer.problem.problem import Problem
 from interlayer.problem.tasks import runs_code
 
@@ -100,6 +99,8 @@ def _of_their_kinds(
     file: Path, arguments: Mapping[str, Any], flags: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The arguments, each of which is a flag and of its type."""
+    from pydantic import TypeAdapter
+
     try:
         if arguments.keys() != flags.keys():
             raise ValueError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import time
@@ -21,7 +20,7 @@ from interlayer.app.options import Device, Generators, MaskIs, Precision, Qualit
 from interlayer.app.wishes import Wishes, read_blur
 from interlayer.errors import InputError
 from interlayer.generators import Generator
-from interlayer.media.files import writable_folder, write_text
+from interlayer.media.files import digest_files, writable_folder, write_text
 from interlayer.media.images import write_image
 from interlayer.media.masks import fit_mask, read_mask
 from interlayer.media.photos import Photo, read_photo
@@ -164,9 +163,9 @@ def record_of(path: Path, wishes: Wishes, generator: Generator) -> dict[str, Any
     """What makes a restoration the same: the photo, what is asked, the generator, the version."""
     return {
         "photo": path.name,
-        "sha256": _sha256(path),
+        "sha256": digest_files([path]),
         **asdict(wishes),
-        "mask": None if wishes.mask is None else _sha256(wishes.mask),
+        "mask": None if wishes.mask is None else digest_files([wishes.mask]),
         "generator": generator.name,
         "version": version("interlayer"),
     }
@@ -200,10 +199,6 @@ def _intact(photo: Photo, wishes: Wishes) -> Tensor | None:
     say(f"{wishes.mask.name}: {', '.join(mask.notes)}")
     known = fit_mask(mask.known, photo)
     return known if photo.known is None else known & photo.known
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from scipy.fft import next_fast_len
 from torch import Tensor
 
 from interlayer.errors import InputError
@@ -38,6 +37,8 @@ class OpenBlur(MatrixFree):
     spectrum: Tensor
 
     def __init__(self, img_size: tuple[int, ...], kernel: Tensor, **kwargs) -> None:
+        from scipy.fft import next_fast_len
+
         super().__init__(img_size=tuple(img_size), **kwargs)
         height, width = img_size[-2:]
         self.kernel, self.size, self.reach = kernel, (height, width), kernel.shape[-1] // 2

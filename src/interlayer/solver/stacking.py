@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.optimize import nnls
 from torch import Tensor
 
 
@@ -40,6 +39,8 @@ def stacking_weights(predicted: Tensor, y: Tensor, held: Tensor) -> Tensor:
 
 def _simplex(gram: np.ndarray) -> Tensor:
     """Minimise ``aᵀ gram a`` over the simplex, as non-negative least squares."""
+    from scipy.optimize import nnls
+
     values, vectors = np.linalg.eigh(gram / max(np.trace(gram), 1e-300))
     root = np.sqrt(values.clip(0))[:, None] * vectors.T
     # A heavy row asks for Σ a = 1; the scale of the solution then makes it exact.

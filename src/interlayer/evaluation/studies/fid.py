@@ -15,9 +15,9 @@ from torch.utils.data import Dataset
 from torchvision.transforms.functional import pil_to_tensor
 
 from interlayer.errors import InputError
-from interlayer.evaluation.studies.jobs import digest
 from interlayer.evaluation.studies.sources import find_images
 from interlayer.evaluation.studies.store import Row, Store, with_variants
+from interlayer.media.files import digest
 from interlayer.media.images import read_image, to_picture
 
 FEWEST = 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from interlayer.errors import InputError
 from interlayer.generators import Generator, ToyGenerator
+from interlayer.media.files import digest, digest_files
 from interlayer.methods.presets import METHODS
 from interlayer.problem.tasks import runs_code, split_task
 from interlayer.solver.by_name import named_method
@@ -159,28 +158,6 @@ def open_generator(
         return ToyGenerator().to(device)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     return load(name, device, label=label, precision=dtype, note=note)
-
-
-def digest(content: bytes) -> str:
-    """SHA-256 in hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def digest_files(paths: Iterable[Path]) -> str:
-    """SHA-256 of the contents of files, one after another.
-
-    Raises:
-        InputError: if one cannot be read.
-    """
-    found = hashlib.sha256()
-    for path in paths:
-        try:
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    found.update(block)
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror}; check the name") from None
-    return found.hexdigest()
 
 
 def generator_digest(name: str) -> str:

@@ -164,9 +164,8 @@ def processes() -> BaseContext:
     if sys.platform != "linux":
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload(
-        ["interlayer.app.cli"]
-    )  # the main module, which each looks at again
+    # The main module, which each process looks at again, and what it runs.
+    context.set_forkserver_preload(["interlayer.app.cli", "interlayer.evaluation.studies.worker"])
     return context
 
 

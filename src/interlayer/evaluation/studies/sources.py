@@ -12,8 +12,8 @@ import deepinv.datasets
 from deepinv.datasets import ImageFolder
 
 from interlayer.errors import InputError
-from interlayer.evaluation.studies.jobs import digest, digest_files
 from interlayer.evaluation.studies.parsing import parse_seeds
+from interlayer.media.files import digest, digest_files
 from interlayer.media.samples import SAMPLE, sample_photo
 
 GENERATED, DEEPINV = "generated:", "deepinv:"

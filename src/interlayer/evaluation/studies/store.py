@@ -15,8 +15,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from interlayer.errors import InputError
-from interlayer.evaluation.studies.jobs import Job, Outcome, StageFigures, digest
-from interlayer.media.files import replacing
+from interlayer.evaluation.studies.jobs import Job, Outcome, StageFigures
+from interlayer.media.files import digest, replacing
 
 Row = dict[str, Any]
 APPLICATION, VERSION = 0x494C4253, 3

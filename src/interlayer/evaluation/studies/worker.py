@@ -32,7 +32,6 @@ from interlayer.evaluation.studies.jobs import (
     Job,
     Outcome,
     StageFigures,
-    digest,
     generator_digest,
     open_generator,
     task_digest,
@@ -40,6 +39,7 @@ from interlayer.evaluation.studies.jobs import (
 from interlayer.evaluation.studies.sources import GENERATED
 from interlayer.evaluation.studies.store import ORACLE
 from interlayer.generators.base import Generator, draw_truths
+from interlayer.media.files import digest
 from interlayer.media.images import read_image, to_picture
 from interlayer.media.samples import SAMPLE, sample_photo
 from interlayer.memory import keep_freed_memory

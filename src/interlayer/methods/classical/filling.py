@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.interpolate import LinearNDInterpolator
 from scipy.ndimage import binary_dilation, distance_transform_edt
-from scipy.spatial import Delaunay, QhullError
 from torch import Tensor
 
 from interlayer.errors import InputError
@@ -168,6 +166,9 @@ def _fill(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def _fill_alike(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Fill values (C, H, W) that are known at the same places (H, W) in all channels."""
+    from scipy.interpolate import LinearNDInterpolator
+    from scipy.spatial import Delaunay, QhullError
+
     if known.all():
         return values.copy()
     if not known.any():
