@@ -12,12 +12,19 @@ from torch import Tensor
 
 from interlayer.methods.classical.denoising import bm3d, takes_bm3d
 from interlayer.methods.classical.filling import fill
-from interlayer.methods.classical.sparse import LAMBDAS, SparsePath, first_picture
+from interlayer.methods.classical.sparse import (
+    LAMBDAS,
+    Grid,
+    SparsePath,
+    coarse_factor,
+    first_picture,
+)
 from interlayer.problem.holdout import Split
 from interlayer.problem.problem import Problem
 
 ITERATIONS, LAST_ITERATIONS = 10, 20
 VISIBLE_NOISE = 1 / 255
+PATIENCE = 2  # candidates in a row that are no better than the best before them
 STEPS_PER_LAMBDA = 7  # of a generator, which take the time of one λ
 
 
@@ -42,6 +49,12 @@ class Evidence:
         if not shows_picture(self.problem):
             return None
         return first_picture(*self.completed(self.split.fit))
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The grid that suits the number of fitted measurements."""
+        like = self.drawn[-1]
+        return Grid(self.problem, like, coarse_factor(self.problem, self.split.fit, like))
 
     def completed(self, weight: Tensor) -> tuple[Problem, Tensor]:
         """Measurements without gaps that a picture made of them would show, and their weight.
@@ -97,6 +110,10 @@ class Estimator(ABC):
     def fits(self, problem: Problem) -> bool:
         """Whether it suits a problem, whose operator is linear and quick."""
         return True
+
+    def patience(self, evidence: Evidence) -> int | None:
+        """Number of candidates in a row that are no better after which no other is asked for."""
+        return None
 
     @abstractmethod
     def from_fitted(self, evidence: Evidence) -> Iterator[Candidate]:
@@ -217,18 +234,30 @@ class Sparse(Estimator):
     def fits(self, problem: Problem) -> bool:
         return not (problem.whole and denoises(problem))
 
+    def _rises(self, evidence: Evidence) -> bool:
+        """Whether λ rises from a clean picture, which is best kept, instead of falling."""
+        return evidence.picture is not None and evidence.problem.exact
+
+    def patience(self, evidence: Evidence) -> int | None:
+        return PATIENCE if self._rises(evidence) else None
+
     def from_fitted(self, evidence: Evidence) -> Iterator[Candidate]:
-        problem, start, lambdas = evidence.problem, None, LAMBDAS
-        if evidence.picture is not None and problem.exact:
-            # A clean picture is best kept, so λ rises from it.
-            start, lambdas = evidence.picture, LAMBDAS[::-1]
-        path = SparsePath(problem, evidence.split.fit, self.name, steps=ITERATIONS)
+        problem, grid = evidence.problem, evidence.grid
+        start, lambdas = None, LAMBDAS if grid.factor == 1 else LAMBDAS[1::2]
+        if self._rises(evidence):
+            start, lambdas = evidence.picture, lambdas[::-1]
+        path = SparsePath(problem, evidence.split.fit, self.name, steps=ITERATIONS, grid=grid)
         for number, (lambda_, x) in enumerate(path.along(lambdas, start), start=1):
             yield Candidate.at(x, lambda_, number / len(lambdas))
 
     def from_everything(self, evidence: Evidence, best: Candidate) -> Tensor:
-        everything = evidence.split.everything
-        path = SparsePath(evidence.problem, everything, self.name, steps=LAST_ITERATIONS)
+        path = SparsePath(
+            evidence.problem,
+            evidence.split.everything,
+            self.name,
+            steps=LAST_ITERATIONS,
+            grid=evidence.grid,
+        )
         return next(path.along([best.level], best.x))[1]
 
 

@@ -8,13 +8,15 @@ from types import MappingProxyType
 
 from interlayer.methods.energies import Energy
 from interlayer.methods.estimators import ESTIMATORS, Estimator
-from interlayer.methods.stages import Latent, Layer, Losses, Method, Reached, Stage
+from interlayer.methods.stages import Descent, Latent, Layer, Losses, Method, Reached, Stage
 from interlayer.problem.fidelity import l1_loss
 
 DEFAULT_STEPS = 120
 
 
-AUTO_STEPS = 280
+AUTO_STEPS = 140
+GENTLE = Descent(momentum=0.8, warm_up=0.25)
+DAMPED = replace(GENTLE, damping=2)
 TOGETHER = Losses(geocross=1e-2)
 NO_ENERGIES: Mapping[int, Energy] = MappingProxyType({})
 
@@ -85,17 +87,18 @@ def auto(steps: int = AUTO_STEPS, estimators: tuple[Estimator, ...] = ESTIMATORS
     """The default method: the measurements decide where to begin, how deep and how far to go.
 
     It begins as `robust` does: one code for all style inputs, which stays in the generator's range,
-    then one for each with smaller steps, in three tenths of all steps. Then `ilo` over layers 2 to
-    7, each of which goes as far as held-out measurements say it helps, and the image stage, where
-    the image is the last layer and ``estimators`` join the generator's.
+    then one for each with smaller steps, in a quarter of all steps. Then layers 2 to 6 as in `ilo`,
+    each as far as held-out measurements say it helps, and the image stage, where the image is the
+    last layer and ``estimators`` join the generator's. Damped steps with less momentum reach in 140
+    what Adam's usual ones reach in 280.
     """
-    first, *later = ilo(layers=(0, 2, 3, 4, 5, 6, 7)).stages
-    latent = max(2, 3 * steps // 10)
-    shared = replace(first, moves=Latent("tied"), steps=(latent + 1) * 3 // 5, lr=0.1)
-    freed = replace(first, steps=latent - shared.steps, lr=0.05)
-    share, rest = divmod(steps - latent, len(later))
-    later = [replace(p, steps=max(1, share + (i < rest))) for i, p in enumerate(later)]
-    return Method("auto", (shared, freed, *later), estimators=estimators)
+    shared = Stage(Latent("tied"), 20, 0.1, TOGETHER, descent=GENTLE)
+    freed = Stage(Latent(), 13, 0.05, TOGETHER, descent=GENTLE)
+    later = [
+        Stage(Layer(p, radius=0.15), n, 0.15, TOGETHER, descent=DAMPED)
+        for p, n in ((2, 18), (3, 24), (4, 24), (5, 24), (6, 17))
+    ]
+    return Method("auto", (shared, freed, *later), estimators=estimators).scaled(steps)
 
 
 def sparse_gen(steps: int = DEFAULT_STEPS) -> Method:

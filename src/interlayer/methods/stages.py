@@ -105,6 +105,37 @@ class Reached:
 
 
 @dataclass(frozen=True)
+class Descent:
+    """How a stage moves its variables: the settings of Adam besides the step size.
+
+    Attributes:
+        momentum: decay of the mean gradient, Adam's β₁, in [0, 1).
+        warm_up: fraction of the steps over which the step size rises, in (0, 1].
+        damping: what is added to the root mean square of each entry's gradient, as a multiple of
+            the one over all entries. Adam has next to none, so that entries which hardly matter
+            move as far as all others, and what they bring is noise; a step is about
+            ``1 + damping`` times smaller.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    momentum: float = 0.9
+    warm_up: float = 0.05
+    damping: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.momentum < 1 and 0 < self.warm_up <= 1 and self.damping >= 0):
+            raise ValueError(
+                "a descent needs momentum in [0, 1), warm_up in (0, 1] and damping >= 0, not "
+                f"{self}"
+            )
+
+
+ADAM = Descent()
+
+
+@dataclass(frozen=True)
 class Stage:
     """One optimisation: what moves, by how many steps, towards what.
 
@@ -117,6 +148,7 @@ class Stage:
             before.
         temperature: temperature of Langevin noise: every step adds ``sqrt(2 lr temperature)`` times
             a standard Gaussian to what moves.
+        descent: momentum, warm-up and damping.
 
     Raises:
         ValueError: if a value is out of range.
@@ -127,6 +159,7 @@ class Stage:
     lr: float = 0.1
     towards: Losses | Reached = Losses()
     temperature: float = 0.0
+    descent: Descent = ADAM
 
     def __post_init__(self) -> None:
         if self.steps < 1 or not self.lr > 0 or not self.temperature >= 0:

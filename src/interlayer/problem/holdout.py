@@ -103,6 +103,10 @@ def judged_pixels(fitted: Tensor, held: Tensor) -> Tensor | None:
 class Best:
     """The tensors that came with each image's lowest score so far; a tie counts as lower.
 
+    Args:
+        patience: number of offers in a row that are no better after which an image has settled, and
+            takes no other; ``None`` for never.
+
     >>> best = Best()
     >>> best.offer(torch.tensor([1.0, 1.0]), x=torch.tensor([10, 20]))
     >>> best.offer(torch.tensor([2.0, 0.5]), x=torch.tensor([11, 21]))
@@ -110,9 +114,11 @@ class Best:
     tensor([10, 21])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: int | None = None) -> None:
+        self.patience = patience
         self._score: Tensor | None = None
         self._kept: dict[str, Tensor] = {}
+        self._idle = torch.zeros(0)
 
     def __getitem__(self, name: str) -> Tensor:
         return self._kept[name]
@@ -123,14 +129,23 @@ class Best:
         assert self._score is not None
         return self._score
 
+    @property
+    def settled(self) -> bool:
+        """Whether every image has settled."""
+        return self.patience is not None and bool((self._idle >= self.patience).all())
+
     @torch.no_grad()
     def offer(self, score: Tensor, **tensors: Tensor) -> None:
         """Keep, for the images whose score (B,) improved, their rows of ``tensors`` (B, ...)."""
         if self._score is None:
             self._score = score.clone()
             self._kept = {name: tensor.clone() for name, tensor in tensors.items()}
+            self._idle = torch.zeros_like(score)
             return
         better = score <= self._score
+        if self.patience is not None:
+            better &= self._idle < self.patience
+            self._idle = torch.where(better, 0, self._idle + 1)
         self._score[better] = score[better]
         for name, tensor in tensors.items():
             self._kept[name][better] = tensor[better]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 import torch
 from deepinv.physics import LinearPhysics, Physics
@@ -90,6 +90,14 @@ class Chain(ComposedPhysics):
 
 class LinearChain(Chain, ComposedLinearPhysics):
     """Composition of linear operators, with its adjoint."""
+
+
+@overload
+def chain(*operators: LinearPhysics) -> LinearPhysics: ...
+
+
+@overload
+def chain(*operators: Physics) -> Physics: ...
 
 
 def chain(*operators: Physics) -> Physics:

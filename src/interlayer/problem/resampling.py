@@ -49,6 +49,37 @@ class BicubicDownsampling(MatrixFree):
         return self.rows.transposed(self.columns.transposed(y.mT).mT)
 
 
+class BicubicEnlargement(MatrixFree):
+    r"""Bicubic enlargement as two small matrix products, and its transpose.
+
+    Args:
+        img_size: shape (C, H, W) of the large image.
+        factor: factor K, at least 1; the small sides are H/K and W/K, rounded.
+        **kwargs: arguments of `deepinv.physics.LinearPhysics`.
+
+    >>> enlarge = BicubicEnlargement((1, 16, 16), factor=4)
+    >>> x = torch.full((1, 1, 16, 16), 0.5)
+    >>> enlarge.small(x).shape
+    torch.Size([1, 1, 4, 4])
+    >>> bool((enlarge(enlarge.small(x)) - x).abs().max() < 1e-6)
+    True
+    """
+
+    def __init__(self, img_size: tuple[int, ...], factor: float, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.small = BicubicDownsampling(img_size, factor)
+        height, width = img_size[-2:]
+        self.rows = DenseMap(_enlarging_matrix(height, factor))
+        self.columns = DenseMap(_enlarging_matrix(width, factor))
+
+    def _product(self, x: Tensor) -> Tensor:
+        """Large images (B, C, H, W)."""
+        return self.columns(self.rows(x).mT).mT
+
+    def _transposed_product(self, y: Tensor) -> Tensor:
+        return self.rows.transposed(self.columns.transposed(y.mT).mT)
+
+
 class DenseMap(torch.nn.Module):
     """A matrix (m, n) as a map of the rows of images."""
 
@@ -162,3 +193,10 @@ def _bicubic_matrix(size: int, factor: float) -> Tensor:
     identity = torch.eye(size)[None, None]
     shape = (max(1, round(size / factor)), size)
     return F.interpolate(identity, shape, mode="bicubic", antialias=True, align_corners=False)[0, 0]
+
+
+def _enlarging_matrix(size: int, factor: float) -> Tensor:
+    """The matrix (size, size / factor) that enlarges a signal to ``size`` samples."""
+    identity = torch.eye(max(1, round(size / factor)))[None, None]
+    shape = (size, identity.shape[-1])
+    return F.interpolate(identity, shape, mode="bicubic", align_corners=False)[0, 0]

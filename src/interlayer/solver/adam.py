@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
-WARM_UP, RAMP_DOWN = 0.05, 0.25
+from interlayer.methods.stages import ADAM, Descent
+
+BETA_2, EPSILON = 0.999, 1e-8
+RAMP_DOWN = 0.25
 
 
 class BatchAdam:
@@ -21,12 +23,13 @@ class BatchAdam:
 
     Args:
         variables: leaf tensors (B, ...) that take gradients; changed in place.
+        descent: momentum and damping.
     """
 
     LEAP = 100.0
 
-    def __init__(self, variables: Sequence[Tensor]) -> None:
-        self.variables = list(variables)
+    def __init__(self, variables: Sequence[Tensor], descent: Descent = ADAM) -> None:
+        self.variables, self.descent = list(variables), descent
         batch, device = self.variables[0].shape[0], self.variables[0].device
         self._mean = [torch.zeros_like(v) for v in self.variables]
         self._square = [torch.zeros_like(v) for v in self.variables]
@@ -41,26 +44,42 @@ class BatchAdam:
         """One update from per-image losses (B,) and gradients at the current variables."""
         bad = ~loss.isfinite() | (loss > self.LEAP * self._lowest)
         for gradient in gradients:
-            bad |= ~gradient.flatten(1).isfinite().all(1)
+            bad |= ~gradient.flatten(1).sum(1).isfinite()
         self._lowest = torch.where(bad, self._lowest, torch.minimum(loss, self._lowest))
         self.undone += bad
         self._factor = torch.where(bad, self._factor / 2, self._factor)
         self._age = torch.where(bad, torch.zeros_like(self._age), self._age + 1)
-        size = lr * self._factor / (1 - BETA_1 ** self._age.clamp_min(1))
-        unbias = 1 - BETA_2 ** self._age.clamp_min(1)
+        if bad.any():
+            gradients = self._undo(bad, gradients)
+        momentum, age = self.descent.momentum, self._age.clamp_min(1)
+        size = lr * self._factor / (1 - momentum**age)
+        unbias = (1 - BETA_2**age).sqrt()
         moments = zip(self._mean, self._square, self._before, strict=True)
         for variable, gradient, (mean, square, before) in zip(
             self.variables, gradients, moments, strict=True
         ):
-            undo = _per_image(bad, variable)
-            gradient = torch.where(undo, torch.zeros_like(gradient), gradient)
-            mean.mul_(BETA_1).add_(gradient, alpha=1 - BETA_1).masked_fill_(undo, 0)
+            mean.lerp_(gradient, 1 - momentum)
             square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
-            square.masked_fill_(undo, 0)
-            here = torch.where(undo, before, variable)
-            before.copy_(here)
-            scale = (square / _per_image(unbias, variable)).sqrt_().add_(EPSILON)
-            variable.copy_(here - _per_image(size, variable) * mean / scale)
+            before.copy_(variable)
+            usual = self._usual(square)
+            # variable -= size * mean / (sqrt(square) / unbias + EPSILON), in few passes
+            slope, offset = 1 / (unbias * size), (usual / unbias + EPSILON) / size
+            scale = square.sqrt()
+            torch.addcmul(_per_image(offset, scale), scale, _per_image(slope, scale), out=scale)
+            variable.addcdiv_(mean, scale, value=-1)
+
+    def _usual(self, square: Tensor) -> Tensor | float:
+        """What damping adds (B,), from the mean squares of the gradient's entries."""
+        damping = self.descent.damping
+        return damping * square.flatten(1).mean(1).sqrt() if damping else 0.0
+
+    def _undo(self, bad: Tensor, gradients: Sequence[Tensor]) -> list[Tensor]:
+        """Put images back and forget their moments; return gradients that are 0 for them."""
+        for variable, before in zip(self.variables, self._before, strict=True):
+            variable.copy_(torch.where(_per_image(bad, variable), before, variable))
+        for moment in (*self._mean, *self._square):
+            moment.masked_fill_(_per_image(bad, moment), 0)
+        return [g.masked_fill(_per_image(bad, g), 0) for g in gradients]
 
 
 def _per_image(values: Tensor, like: Tensor) -> Tensor:
@@ -86,14 +105,19 @@ class Langevin:
                 row.add_(torch.randn(row.shape, generator=rng).to(row), alpha=scale)
 
 
-def cosine_ramp(step: int, steps: int) -> float:
-    """Factor in (0, 1]: linear over the first 5 % of the steps, cosine down over the last 25 %.
+def cosine_ramp(step: int, steps: int, warm_up: float = ADAM.warm_up) -> float:
+    """Factor in (0, 1]: linear over the first steps, cosine down over the last 25 %.
 
     The schedule of StyleGAN2's projector (arXiv 1912.04958, appendix D).
+
+    Args:
+        step: number of the step, from 0.
+        steps: number of steps of the stage.
+        warm_up: fraction of them over which the factor rises.
 
     >>> [round(cosine_ramp(i, 20), 2) for i in (0, 10, 14, 17, 19)]
     [0.5, 1.0, 1.0, 0.5, 0.02]
     """
     t = (step + 0.5) / steps
     down = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - t) / RAMP_DOWN))
-    return min(1.0, t / WARM_UP) * down
+    return min(1.0, t / warm_up) * down

@@ -29,10 +29,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from interlayer.methods.classical.filling import membrane
-from interlayer.methods.classical.sparse import SparsePath
+from interlayer.methods.classical.sparse import Grid, SparsePath
 from interlayer.methods.estimators import (
     ITERATIONS,
     LAST_ITERATIONS,
+    PATIENCE,
     STEPS_PER_LAMBDA,
     Candidate,
     Drawn,
@@ -120,12 +121,15 @@ class ImageStage:
             yield self._tick("average", stacked)
             return
         # 3. a sparse deviation from it
-        deviation, own = Deviation(problem, self.split, stacked), Best()
+        own = Best(None if problem.approximate else PATIENCE)
+        deviation = Deviation(self.split, stacked, evidence.grid)
         for candidate in deviation.from_fitted():
             doubted = problem.approximate and candidate.done > 0
             best.offer(**self._offer(own, candidate, DOUBT if doubted else 0.0))
             now = done + deviation.work * candidate.done
             yield Tick("deviation", best["x"], best["predicted"], now)
+            if own.settled:
+                break
         # 4. the same from all measurements
         done, again = done + deviation.work, torch.zeros_like(stacked)
         for w, (estimator, each) in zip(weights, found, strict=True):
@@ -157,7 +161,7 @@ class ImageStage:
         generators = [Drawn(place=place) for place in range(len(evidence.drawn))]
         found, done = list[tuple[Estimator, Best]](), 0.0
         for estimator in (*generators, *self.estimators):
-            own = Best()
+            own = Best(estimator.patience(evidence))
             for candidate in estimator.from_fitted(evidence):
                 proposed = self._offer(own, candidate)
                 if judged is None or estimator in generators:  # a hole is the generator's
@@ -165,6 +169,8 @@ class ImageStage:
                 if estimator.work:
                     now = done + estimator.work * candidate.done
                     yield Tick(estimator.name, best["x"], best["predicted"], now)
+                if own.settled:
+                    break
             done += estimator.work
             found.append((estimator, own))
         return found, done
@@ -207,32 +213,35 @@ class Deviation:
     """A sparse deviation from an image, none at all being the first candidate.
 
     Args:
-        problem: the measurements.
         split: the measurements that are fitted and those that judge.
         centre: the image (B, 3, H, W) to deviate from.
+        grid: the measurements, and the grid of what deviates.
     """
 
     work = STEPS_PER_LAMBDA * len(DEVIATIONS)
     last_work = STEPS_PER_LAMBDA * LAST_ITERATIONS / ITERATIONS
 
-    def __init__(self, problem: Problem, split: Split, centre: Tensor) -> None:
-        self.problem, self.split, self.centre = problem, split, centre
+    def __init__(self, split: Split, centre: Tensor, grid: Grid) -> None:
+        self.split, self.centre, self.grid = split, centre, grid
 
     def from_fitted(self) -> Iterator[Candidate]:
         """Candidates from the fitted measurements, from the largest λ, infinity, to the least."""
         yield Candidate.at(self.centre, torch.inf, done=0.0)
-        fit, centre = self.split.fit, self.centre
-        path = SparsePath(self.problem, fit, "wavelet", centre, steps=ITERATIONS)
-        for number, (lambda_, x) in enumerate(path.along(DEVIATIONS, centre), start=1):
+        path = self._path(self.split.fit, self.centre, ITERATIONS)
+        for number, (lambda_, x) in enumerate(path.along(DEVIATIONS, self.centre), start=1):
             yield Candidate.at(x, lambda_, number / len(DEVIATIONS))
 
     def from_everything(self, centre: Tensor, best: Candidate) -> Tensor:
         """The deviation from another centre, made as ``best`` was, from all measurements."""
         start, lambda_ = centre + best.x - self.centre, best.level
-        everything = self.split.everything
-        path = SparsePath(self.problem, everything, "wavelet", centre, steps=LAST_ITERATIONS)
+        if lambda_.isinf().all():
+            return start
+        path = self._path(self.split.everything, centre, LAST_ITERATIONS)
         _, x = next(path.along([lambda_.nan_to_num(posinf=1.0)], start))
         return torch.where(lambda_.isinf(), start, x)
+
+    def _path(self, weight: Tensor, centre: Tensor, steps: int) -> SparsePath:
+        return SparsePath(self.grid.problem, weight, "wavelet", centre, steps, self.grid)
 
 
 def _continued(stacked: Tensor, x: Tensor, judged: Tensor | None) -> Tensor:

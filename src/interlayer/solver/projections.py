@@ -34,11 +34,16 @@ def project_l1_ball(v: Tensor, radius: float) -> Tensor:
     tensor([[2.0000, 0.0000],
             [0.2000, 0.1000]])
     """
+    tau = l1_thresholds(v, radius)
+    return v - v.clamp(-tau, tau)
+
+
+def l1_thresholds(v: Tensor, radius: float) -> Tensor:
+    """The soft thresholds (B, 1, ...) that bring points (B, ...) to the l1 ball; 0 inside it."""
     if not radius >= 0:
         raise ValueError(f"the radius of an l1 ball must be at least 0, not {radius}")
     thresholds = torch.stack([_threshold(row.flatten(), radius) for row in v])
-    tau = thresholds.to(v.dtype).reshape(-1, *[1] * (v.ndim - 1))
-    return v - v.clamp(-tau, tau)
+    return thresholds.to(v.dtype).reshape(-1, *[1] * (v.ndim - 1))
 
 
 def _threshold(row: Tensor, radius: float) -> Tensor:
@@ -121,6 +126,8 @@ def project_onto_measurements(
         image = physics.A_adjoint(direction)
         curvature = (image * image).flatten(1).sum(1)
         going = (square > least).flatten() & (curvature > 0)
+        if not going.any():
+            break
         step = torch.where(going, square.flatten() / curvature, 0)
         x = x + step.reshape(-1, 1, 1, 1) * image
         residual = residual - step.reshape(square.shape) * physics.A(image)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from interlayer.generators import Generator, LayerState
 from interlayer.methods.stages import Latent, Stage
-from interlayer.solver.projections import project_l1_ball, project_sphere
+from interlayer.solver.projections import l1_thresholds, project_sphere
 
 
 class SearchSpace:
@@ -83,7 +83,9 @@ class SearchSpace:
             self.z.copy_(project_sphere(self.z))
         radius = self.stage.radius
         if self.u is not None and radius is not None:
-            self.u.copy_(project_l1_ball(self.u, radius * self.u[0].numel()))
+            tau = l1_thresholds(self.u, radius * self.u[0].numel())
+            if tau.any():
+                self.u.sub_(self.u.clamp(-tau, tau))
 
     @torch.no_grad()
     def move_to(self, values: dict[str, Tensor]) -> None:

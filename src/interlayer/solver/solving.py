@@ -102,7 +102,7 @@ def _run_stages(
     for number, stage in enumerate(stages):
         reached, space = space, space.at(stage)  # c = G_1..p(ẑ)
         goal = reached if stage.goes_back else None
-        adam = BatchAdam(list(space.variables.values()))
+        adam = BatchAdam(list(space.variables.values()), stage.descent)
         log = recorder.open(space, adam)
         for step in range(stage.steps):
             look = _look(objective, space, goal)
@@ -119,7 +119,7 @@ def _run_stages(
                 label=f"layer {stage.layer}",
                 _solution=recorder.solution,
             )
-            lr = stage.lr * cosine_ramp(step, stage.steps)
+            lr = stage.lr * cosine_ramp(step, stage.steps, stage.descent.warm_up)
             adam.step(look.total, look.gradients, lr)  # h <- h - lr ∇L
             if stage.temperature:
                 langevin.stir(adam.variables, math.sqrt(2 * lr * stage.temperature))

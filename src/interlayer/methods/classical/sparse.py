@@ -3,34 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
+from deepinv.physics import LinearPhysics
 from torch import Tensor
 
 from interlayer.methods.classical.filling import bicubic, interpolation, plain
 from interlayer.methods.classical.priors import PRIORS
 from interlayer.problem.fidelity import measurement_loss
 from interlayer.problem.holdout import Best
+from interlayer.problem.linear import chain
 from interlayer.problem.problem import Problem
+from interlayer.problem.resampling import BicubicEnlargement
 
 LAMBDAS = tuple(2.0**-k for k in range(12))
 HELD_OUT, SEED = 0.1, 0
 POWER_STEPS = 10
+LEAST_SIDE = 64  # of a coarse grid, in pixels
 
 
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The grid on which images are searched: their own, or a coarser one.
+
+    Attributes:
+        problem: measurements (B, ...) by a linear operator.
+        like: images (B, C, H, W) of the size that was measured.
+        factor: factor by which the grid is coarser, see `coarse_factor`.
+    """
+
+    problem: Problem
+    like: Tensor
+    factor: int = 1
+
+    @cached_property
+    def enlarge(self) -> BicubicEnlargement | None:
+        """The map to images (B, C, H, W), ``None`` where the grid is theirs."""
+        if self.factor == 1:
+            return None
+        return BicubicEnlargement(tuple(self.like.shape[1:]), self.factor).to(self.like.device)
+
+    @cached_property
+    def physics(self) -> LinearPhysics:
+        """The operator on images of the grid."""
+        measuring = self.problem.linear_physics
+        return chain(self.enlarge, measuring) if self.enlarge else measuring
+
+    @cached_property
+    def squared_norm(self) -> Tensor:
+        """Squared norm ``||A||²`` of that operator by the power method.
+
+        It comes out a little low, which does no harm: FISTA stands steps up to a third too long.
+        """
+        rng = torch.Generator().manual_seed(SEED)
+        v = torch.randn(self.small(self.like[:1]).shape, generator=rng).to(self.like)
+        for _ in range(POWER_STEPS):
+            v = self.physics.A_adjoint(self.physics.A(v / v.norm()))
+        return v.norm()
+
+    def small(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) on the grid."""
+        return self.enlarge.small(x) if self.enlarge else x
+
+    def large(self, u: Tensor) -> Tensor:
+        """Images of the grid as (B, C, H, W)."""
+        return self.enlarge(u) if self.enlarge else u
+
+
+@dataclass(frozen=True, eq=False)
 class SparsePath:
     r"""Estimates along a path of weights λ of a sparsity prior, each starting from the one before.
 
     ``argmin_x ||W (A x - y)||² / (2 ||A||²) + λ R(x - c)`` by FISTA, whose momentum is dropped
     where it points uphill. λ is in units of the image whatever the operator: with ``A = I`` it is
-    a denoiser's threshold.
+    a denoiser's threshold. On a coarse grid, ``x - c`` is the bicubic enlargement of a small image,
+    which R regularises.
 
-    Args:
+    Attributes:
         problem: measurements (B, ...) by a linear operator.
         weight: mask W, 0 or 1, broadcastable to y; ``None`` uses all measurements.
         prior: name of R, "tv" or "wavelet".
         centre: images c (B, C, H, W), the deviation from which is regularised; ``None`` is 0.
         steps: number of iterations for each λ.
+        grid: grid of the deviation; ``None`` is the image's.
 
     Raises:
         InputError: if the operator is not linear.
@@ -45,17 +102,12 @@ class SparsePath:
     [0.25, 0.125]
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        weight: Tensor | None,
-        prior: str,
-        centre: Tensor | None = None,
-        steps: int = 10,
-    ) -> None:
-        self.problem, self.physics = problem, problem.linear_physics
-        self.weight = _ones(problem) if weight is None else weight
-        self.prior, self.centre, self.steps = prior, centre, steps
+    problem: Problem
+    weight: Tensor | None
+    prior: str
+    centre: Tensor | None = None
+    steps: int = 10
+    grid: Grid | None = None
 
     @torch.no_grad()
     def along(
@@ -67,35 +119,46 @@ class SparsePath:
             lambdas: weights above 0, usually descending; a tensor (B, 1, 1, 1) has one per image.
             start: images (B, C, H, W) to start from; ``None`` is an interpolation, or else grey.
         """
-        x = before = first_picture(self.problem, self.weight) if start is None else start
-        centre = torch.zeros_like(x) if self.centre is None else self.centre
-        prox, norm = PRIORS[self.prior](), self._squared_norm(x)
+        problem = self.problem
+        weight = _ones(problem) if self.weight is None else self.weight
+        start = first_picture(problem, weight) if start is None else start
+        grid = self.grid or Grid(problem, start)
+        physics, norm, prox = grid.physics, grid.squared_norm, PRIORS[self.prior]()
+        centre, missing = torch.zeros_like(start), problem.y
+        if self.centre is not None:
+            centre, missing = self.centre, missing - problem.linear_physics.A(self.centre)
+        u = before = grid.small(start - centre)
         kept = max(1, self.steps // 2) if prox.noisy else 1
-        momentum = x.new_ones(len(x), 1, 1, 1)
+        momentum = u.new_ones(len(u), 1, 1, 1)
         for lambda_ in lambdas:
-            total = torch.zeros_like(x)
+            total = torch.zeros_like(u)
             for step in range(self.steps):
                 following = (1 + (1 + 4 * momentum**2).sqrt()) / 2
-                ahead = x + (momentum - 1) / following * (x - before)
-                residual = self.weight * (self.physics.A(ahead) - self.problem.y)
-                slope = self.physics.A_adjoint(residual) / norm
-                before, x = x, centre + prox(ahead - slope - centre, lambda_)
-                uphill = ((ahead - x) * (x - before)).sum((1, 2, 3), keepdim=True) > 0
+                ahead = u + (momentum - 1) / following * (u - before)
+                slope = physics.A_adjoint(weight * (physics.A(ahead) - missing)) / norm
+                before, u = u, prox(ahead - slope, lambda_)
+                uphill = ((ahead - u) * (u - before)).sum((1, 2, 3), keepdim=True) > 0
                 momentum = following.masked_fill(uphill, 1)
                 if step >= self.steps - kept:
-                    total += x
-            yield lambda_, (total / kept).clamp(0, 1)
+                    total += u
+            yield lambda_, (centre + grid.large(total / kept)).clamp(0, 1)
 
-    def _squared_norm(self, like: Tensor) -> Tensor:
-        """Squared norm ``||A||²`` by the power method.
 
-        It comes out a little low, which does no harm: FISTA stands steps up to a third too long.
-        """
-        rng = torch.Generator().manual_seed(SEED)
-        v = torch.randn(like[:1].shape, generator=rng).to(like)
-        for _ in range(POWER_STEPS):
-            v = self.physics.A_adjoint(self.physics.A(v / v.norm()))
-        return v.norm()
+def coarse_factor(problem: Problem, weight: Tensor, like: Tensor) -> int:
+    """The factor, 1, 2 or 4, of a grid that still has four values for each that is measured.
+
+    Its sides are at least `LEAST_SIDE`; finer detail than that grid shows is not in so few
+    measurements.
+
+    Args:
+        problem: measurements (B, ...) of images.
+        weight: mask, 1 for measurements that may be used, else 0; broadcastable to ``y``.
+        like: images (B, C, H, W) of the size that was measured.
+    """
+    measured = weight.expand_as(problem.y).flatten(1).sum(1).max().item()
+    values, side = like[0].numel(), min(like.shape[-2:])
+    fitting = (k for k in (4, 2) if values >= 4 * k**2 * measured and side >= LEAST_SIDE * k)
+    return next(fitting, 1)
 
 
 def tv(
