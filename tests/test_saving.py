@@ -101,7 +101,7 @@ def test_files_of_another_kind_or_layout_are_refused(tmp_path: Path):
     save_file({"x_hat": torch.zeros(1)}, path, {"format": "interlayer solution 0"})
     with pytest.raises(InputError, match="is no solution of this version"):
         load_solution(path)
-    save_file({"x_hat": torch.zeros(1)}, path, {"format": "interlayer solution 1", "plain": "[]"})
+    save_file({"x_hat": torch.zeros(1)}, path, {"format": "interlayer solution 2", "plain": "[]"})
     with pytest.raises(InputError, match="is no solution of this version"):
         load_solution(path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class Split:
         """Weights of all entries that an image can change."""
         return self.fit + self.held
 
-    @property
+    @cached_property
     def judges(self) -> bool:
         """Whether anything is held out."""
         return bool(self.held.any())

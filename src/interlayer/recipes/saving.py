@@ -17,11 +17,11 @@ from torch import Tensor
 from interlayer.errors import InputError
 from interlayer.media.files import replacing
 from interlayer.methods.estimators import ESTIMATORS
-from interlayer.methods.stages import Latent, Layer, Losses, Method, Reached, Stage
+from interlayer.methods.stages import Descent, Latent, Layer, Losses, Method, Reached, Stage
 from interlayer.problem.fidelity import LOSSES
 from interlayer.solver.records import GeneratorPoint, Samples, Settings, Solution, StageRecord
 
-FORMAT = "interlayer solution 1"
+FORMAT = "interlayer solution 2"
 _ESTIMATORS = {estimator.name: estimator for estimator in ESTIMATORS}
 _FIDELITIES = {name: loss for name, loss in LOSSES.items() if loss is not None}
 _OF_A_STAGE = ("x_hat", "loss", "holdout_loss", "deviation", "undone", "losses")
@@ -184,6 +184,7 @@ def _stage_to_dict(stage: Stage) -> dict[str, Any]:
         "lr": stage.lr,
         "towards": "reached" if isinstance(towards, Reached) else _plain_losses(towards),
         "temperature": stage.temperature,
+        "descent": vars(stage.descent),
     }
 
 
@@ -201,6 +202,7 @@ def _stage_from_dict(plain: Mapping[str, Any]) -> Stage:
     return Stage(
         moves=Latent(**moves) if "codes" in moves else Layer(**moves),
         towards=Reached() if towards == "reached" else Losses(**towards),
+        descent=Descent(**values.pop("descent")),
         **values,
     )
 
