@@ -13,10 +13,12 @@ from interlayer.methods.classical import (
     CLASSICAL,
     PRIORS,
     Classical,
+    Grid,
     SparsePath,
     TotalVariation,
     Wavelets,
     bm3d,
+    coarse_factor,
     dip,
     fill,
     interpolation,
@@ -195,6 +197,26 @@ def test_lambda_may_differ_from_image_to_image() -> None:
     for b, lambda_ in enumerate(lambdas):
         _, alone = next(SparsePath(problem.alone(b), None, "tv").along([lambda_.item()]))
         assert (both[b] - alone[0]).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("task", "factor"), [("circulant:0.01", 4), ("circulant:0.05", 2), ("circulant:0.1", 1)]
+)
+def test_a_grid_has_four_values_for_each_that_is_measured(task: str, factor: int) -> None:
+    x = plane(256, 256)
+    problem = measure(x, task, seed=0)
+    assert coarse_factor(problem, torch.ones(1), x) == factor
+    assert coarse_factor(problem, torch.ones(1), x[..., :64, :64]) == 1
+
+
+def test_few_measurements_of_a_smooth_picture_give_it_back_on_a_coarse_grid() -> None:
+    x = plane(256, 256)
+    problem = measure(x, "circulant:0.01", seed=0)
+    errors = [
+        error(list(SparsePath(problem, None, "tv", grid=grid).along([0.1, 0.01, 1e-3]))[-1][1], x)
+        for grid in (Grid(problem, x), Grid(problem, x, 4))
+    ]
+    assert errors[1] < errors[0] / 2
 
 
 @pytest.mark.parametrize("method", [tv, wavelet])

@@ -50,3 +50,14 @@ def test_best_keeps_the_row_of_the_least_score():
     for step, score in enumerate(scores):
         best.offer(score, x=torch.full((2, 1), float(step)))
     assert torch.equal(best["x"], torch.tensor([[1.0], [0.0]]))
+
+
+def test_an_image_settles_after_as_many_offers_as_its_patience_and_keeps_its_best():
+    best, taken = Best(patience=2), []
+    for step, score in enumerate([[3.0, 3.0], [2.0, 4.0], [2.5, 5.0], [1.0, 1.0], [3.0, 0.0]]):
+        best.offer(torch.tensor(score), step=torch.full((2,), step))
+        taken.append(best.settled)
+    assert best["step"].tolist() == [3, 0] and best.score.tolist() == [1.0, 3.0]
+    assert taken == [False] * 5
+    best.offer(torch.tensor([2.0, 0.0]), step=torch.full((2,), 5))
+    assert best.settled and best["step"].tolist() == [3, 0]

@@ -11,6 +11,7 @@ from interlayer import make_physics
 from interlayer.problem import (
     JPEG,
     BicubicDownsampling,
+    BicubicEnlargement,
     BlockAverage,
     Differentiable,
     GaussianMatrix,
@@ -21,12 +22,15 @@ from interlayer.problem import (
     motion_kernel,
 )
 
-SIZE = (3, 8, 8)
+SIZE, LARGE = (3, 8, 8), (3, 16, 16)
 LINEAR = {
     "circulant": lambda: PartialCirculant(SIZE, m=50),
     "gaussian": lambda: GaussianMatrix(SIZE, m=50),
     "bicubic": lambda: BicubicDownsampling(SIZE, factor=4),
     "average": lambda: BlockAverage(SIZE, factor=4),
+    "coarse": lambda: chain(
+        BicubicEnlargement((3, 16, 16), factor=2), BlockAverage((3, 16, 16), 4)
+    ),
     "gaussian blur": lambda: BlurFFT(SIZE, filter=gaussian_kernel(1.5, largest=8)),
     "motion blur": lambda: BlurFFT(SIZE, filter=motion_kernel(4, 30)),
     "own": lambda: Differentiable(lambda x: x.cumsum(-1)[:, :2], SIZE),
@@ -174,6 +178,14 @@ def test_downsampling_refuses_other_factors():
         BlockAverage((3, 24, 16), factor=5)
     with pytest.raises(ValueError, match="at least 1"):
         BicubicDownsampling((3, 24, 16), factor=0.5)
+
+
+def test_enlargement_is_that_of_pytorch_and_keeps_what_is_flat():
+    enlarge, small = BicubicEnlargement((3, 24, 16), factor=4), torch.rand(2, 3, 6, 4)
+    expected = F.interpolate(small, (24, 16), mode="bicubic", align_corners=False)
+    torch.testing.assert_close(enlarge.A(small), expected)
+    flat = torch.full((1, 3, 24, 16), 0.3)
+    torch.testing.assert_close(enlarge.A(enlarge.small(flat)), flat)
 
 
 def test_blurs_keep_the_mean_and_have_the_width_asked_for():

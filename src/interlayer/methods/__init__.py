@@ -16,13 +16,14 @@ from interlayer.methods.presets import (
     sparse_gen,
     wplus,
 )
-from interlayer.methods.stages import Latent, Layer, Losses, Method, Reached, Stage
+from interlayer.methods.stages import Descent, Latent, Layer, Losses, Method, Reached, Stage
 
 __all__ = [
     "CLASSICAL",
     "ESTIMATORS",
     "METHODS",
     "Candidate",
+    "Descent",
     "Direct",
     "Estimator",
     "Evidence",

@@ -15,11 +15,12 @@ from interlayer.problem.noise_level import estimate_noise
 from interlayer.problem.nonlinear import JPEG, Magnitudes
 from interlayer.problem.problem import Problem
 from interlayer.problem.quantiser import UniformQuantiser
-from interlayer.problem.resampling import BicubicDownsampling, BlockAverage
+from interlayer.problem.resampling import BicubicDownsampling, BicubicEnlargement, BlockAverage
 from interlayer.problem.tasks import Task, make_physics
 
 __all__ = [
     "BicubicDownsampling",
+    "BicubicEnlargement",
     "BlockAverage",
     "DeadPixels",
     "Differentiable",

@@ -8,7 +8,15 @@ from torch import Tensor
 from interlayer.methods.classical.denoising import bm3d
 from interlayer.methods.classical.filling import bicubic, fill, interpolation, membrane, plain
 from interlayer.methods.classical.priors import PRIORS, Prior, TotalVariation, Wavelets
-from interlayer.methods.classical.sparse import LAMBDAS, SparsePath, refined, tv, wavelet
+from interlayer.methods.classical.sparse import (
+    LAMBDAS,
+    Grid,
+    SparsePath,
+    coarse_factor,
+    refined,
+    tv,
+    wavelet,
+)
 from interlayer.methods.classical.untrained import dip
 from interlayer.problem.problem import Problem
 
@@ -30,12 +38,14 @@ __all__ = [
     "LAMBDAS",
     "PRIORS",
     "Classical",
+    "Grid",
     "Prior",
     "SparsePath",
     "TotalVariation",
     "Wavelets",
     "bicubic",
     "bm3d",
+    "coarse_factor",
     "dip",
     "fill",
     "interpolation",
