@@ -34,6 +34,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "commands:demo",
         "Serve a web page to try it on: paint a mask and watch the face come back.",
     ),
+    "doctor": (
+        "doctor:examine_installation",
+        "Look at this installation: versions, device, memory, cache, extras, a self-test.",
+    ),
     "bench": ("studies:app", "Studies of many images, tasks and methods."),
     "tasks": ("commands:tasks", "List the ways to measure a photo."),
     "generate": ("commands:generate", "Draw images from the generator, one for each seed."),
