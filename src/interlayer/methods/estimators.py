@@ -56,6 +56,15 @@ class Evidence:
         like = self.drawn[-1]
         return Grid(self.problem, like, coarse_factor(self.problem, self.split.fit, like))
 
+    @cached_property
+    def detail(self) -> Tensor | None:
+        """What of the generator's estimate a coarse grid does not show; ``None`` on the image's.
+
+        So few measurements say nothing about it, and an estimate without it would only blur.
+        """
+        drawn, grid = self.drawn[-1], self.grid
+        return None if grid.factor == 1 else drawn - grid.large(grid.small(drawn))
+
     def completed(self, weight: Tensor) -> tuple[Problem, Tensor]:
         """Measurements without gaps that a picture made of them would show, and their weight.
 
@@ -242,23 +251,21 @@ class Sparse(Estimator):
         return PATIENCE if self._rises(evidence) else None
 
     def from_fitted(self, evidence: Evidence) -> Iterator[Candidate]:
-        problem, grid = evidence.problem, evidence.grid
-        start, lambdas = None, LAMBDAS if grid.factor == 1 else LAMBDAS[1::2]
+        start, lambdas = None, LAMBDAS if evidence.grid.factor == 1 else LAMBDAS[1::2]
         if self._rises(evidence):
             start, lambdas = evidence.picture, lambdas[::-1]
-        path = SparsePath(problem, evidence.split.fit, self.name, steps=ITERATIONS, grid=grid)
+        path = self._path(evidence, evidence.split.fit, ITERATIONS)
         for number, (lambda_, x) in enumerate(path.along(lambdas, start), start=1):
             yield Candidate.at(x, lambda_, number / len(lambdas))
 
     def from_everything(self, evidence: Evidence, best: Candidate) -> Tensor:
-        path = SparsePath(
-            evidence.problem,
-            evidence.split.everything,
-            self.name,
-            steps=LAST_ITERATIONS,
-            grid=evidence.grid,
-        )
+        path = self._path(evidence, evidence.split.everything, LAST_ITERATIONS)
         return next(path.along([best.level], best.x))[1]
+
+    def _path(self, evidence: Evidence, weight: Tensor, steps: int) -> SparsePath:
+        return SparsePath(
+            evidence.problem, weight, self.name, evidence.detail, steps, evidence.grid
+        )
 
 
 def shows_picture(problem: Problem) -> bool:
