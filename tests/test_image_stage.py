@@ -8,7 +8,8 @@ from deepinv.physics import Denoising, Inpainting
 
 from interlayer import Problem, auto, csgm, make_physics, solve
 from interlayer.generators import ToyGenerator
-from interlayer.methods import ESTIMATORS, Direct, sparse_gen
+from interlayer.methods import ESTIMATORS, Direct, Evidence, sparse_gen
+from interlayer.methods.estimators import Sparse
 from interlayer.problem import measure
 from interlayer.solver.image_stage import ImageStage, Tick
 from interlayer.solver.projections import project_onto_measurements
@@ -207,3 +208,25 @@ def test_an_estimator_that_is_right_takes_over_wherever_it_joins():
         for estimators in (ESTIMATORS, (*ESTIMATORS, Oracle(x=x)))
     )
     assert psnr(joined, x) > psnr(plain, x) + 10
+
+
+@pytest.mark.parametrize("prior", ["tv", "wavelet"])
+def test_estimates_on_a_coarse_grid_have_the_fine_detail_of_the_generator(prior):
+    drawn = 0.5 + 0.1 * torch.sin(torch.arange(256.0) * 2) * torch.ones(1, 3, 256, 256)
+    problem = measure(drawn.flip(-1), "circulant:0.01", seed=0)
+    evidence = Evidence(problem, problem.split(drawn, 0.1, [0]), (drawn,))
+    assert evidence.detail is not None and evidence.grid.enlarge is not None
+    assert evidence.detail.std() > 0.9 * drawn.std()
+    enlarging = evidence.grid.enlarge.rows.matrix
+    onto = enlarging @ torch.linalg.pinv(enlarging)
+    *_, last = Sparse(prior).from_fitted(evidence)
+    smooth = last.x - evidence.detail
+    near = (onto @ smooth @ onto.mT - smooth).abs() < 1e-4
+    assert near.float().mean() > 0.98  # all but what was clipped to [0, 1]
+
+
+def test_with_many_measurements_the_grid_is_the_image_and_all_detail_is_measured():
+    x = torch.full((1, 3, 256, 256), 0.5)
+    problem = measure(x, "circulant:0.3", seed=0)
+    evidence = Evidence(problem, problem.split(x, 0.1, [0]), (x,))
+    assert evidence.grid.factor == 1 and evidence.detail is None

@@ -251,7 +251,7 @@ class Sparse(Estimator):
         return PATIENCE if self._rises(evidence) else None
 
     def from_fitted(self, evidence: Evidence) -> Iterator[Candidate]:
-        start, lambdas = None, LAMBDAS if evidence.grid.factor == 1 else LAMBDAS[1::2]
+        start, lambdas = None, LAMBDAS if evidence.grid.factor == 1 else LAMBDAS[3::2]
         if self._rises(evidence):
             start, lambdas = evidence.picture, lambdas[::-1]
         path = self._path(evidence, evidence.split.fit, ITERATIONS)

@@ -228,8 +228,9 @@ class Deviation:
         """Candidates from the fitted measurements, from the largest λ, infinity, to the least."""
         yield Candidate.at(self.centre, torch.inf, done=0.0)
         path = self._path(self.split.fit, self.centre, ITERATIONS)
-        for number, (lambda_, x) in enumerate(path.along(DEVIATIONS, self.centre), start=1):
-            yield Candidate.at(x, lambda_, number / len(DEVIATIONS))
+        lambdas = DEVIATIONS if self.grid.factor == 1 else DEVIATIONS[1::2]
+        for number, (lambda_, x) in enumerate(path.along(lambdas, self.centre), start=1):
+            yield Candidate.at(x, lambda_, number / len(lambdas))
 
     def from_everything(self, centre: Tensor, best: Candidate) -> Tensor:
         """The deviation from another centre, made as ``best`` was, from all measurements."""
