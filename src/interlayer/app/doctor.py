@@ -26,7 +26,7 @@ from interlayer.weights.table import WEIGHTS
 
 GIGABYTE = 1e9
 LEAST_MEMORY, LEAST_DISK = 3 * GIGABYTE, 0.5 * GIGABYTE
-LEAST_PSNR = 20.0  # dB, of the picture that the self-test recovers; 25 to 30 are usual
+LEAST_PSNR = 20.0  # dB, of the picture that the self-test recovers; 43 are usual
 FOR_DEVELOPERS = ("dev", "test")
 
 
